@@ -1,0 +1,21 @@
+/* What all architectures share: symbol names and notes. Never anything that
+ * depends on the architecture. */
+
+/* Prefix and version: two versions of siding in one program must not share
+ * code, which C linkage would do without a word. src/arch/mod.rs tests the digits. */
+#define SIDING(name) siding_0_1_##name
+
+/* Begins a function: global for the rest of the crate, hidden from everyone else. */
+#define FUNCTION(name)            \
+    .p2align 4;                   \
+    .globl SIDING(name);          \
+    .hidden SIDING(name);         \
+    .type SIDING(name), %function
+
+#define END(name) .size SIDING(name), . - SIDING(name)
+
+/* A label that tests and tools find: an address inside the function before it. */
+#define LABEL(name)               \
+    .globl SIDING(name);          \
+    .hidden SIDING(name);         \
+    SIDING(name):

@@ -1,0 +1,225 @@
+/* x86_64: System V AMD64 psABI 1.0, sections 3.2.1 (registers), 3.2.2 (frame).
+ *
+ * A job and whoever resumed it share one `Link`, 64 bytes at the top of the job's stack:
+ *
+ *     link +  0  reserved (rbx)  |
+ *          +  8  fp       (rbp)  |  inner record: where the paused job goes on
+ *          + 16  pc              |
+ *          + 24  sp              |
+ *          + 32  reserved (rbx)  \
+ *          + 40  fp       (rbp)   |  outer record: where the resumer goes on
+ *          + 48  pc               |
+ *          + 56  sp              /
+ *
+ * fp and pc stand side by side as in any stack frame, so a frame pointer set to
+ * link + 40 continues the frame-pointer chain into whoever resumed the job last.
+ *
+ * Every landing, in here or inlined in Rust, is reached by a jump (never by `ret`:
+ * the return predictor must not notice a switch) with
+ *
+ *     rdi = word carried across     rsi = tag carried across
+ *     rdx = the link of the job that was entered or left
+ *     rsp = the sp of the record that was entered
+ *
+ * and everything else undefined. The landing reloads what its own side needs.
+ * Not saved by any switch: signal mask, MXCSR, x87 control word.
+ */
+#include "macros.h"
+#ifdef __CET__
+# include <cet.h>
+#else
+# define _CET_ENDBR
+#endif
+
+        .intel_syntax noprefix
+        .section .text.siding, "ax", %progbits
+
+/* All stubs keep the same frame, so one CFI state describes each:
+ *
+ *     CFA -  8  return address         CFA - 40  r13
+ *     CFA - 16  rbp                    CFA - 48  r14
+ *     CFA - 24  rbx                    CFA - 56  r15
+ *     CFA - 32  r12                    CFA - 64  rcx (resume: came_back)
+ */
+        .macro SAVE_REGISTERS
+        push    rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rbp, 0
+        push    rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rbx, 0
+        push    r12
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r12, 0
+        push    r13
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r13, 0
+        push    r14
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r14, 0
+        push    r15
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r15, 0
+        push    rcx
+        .cfi_adjust_cfa_offset 8
+        .endm
+
+        .macro RESTORE_REGISTERS
+        pop     rcx
+        .cfi_adjust_cfa_offset -8
+        pop     r15
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r15
+        pop     r14
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r14
+        pop     r13
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r13
+        pop     r12
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r12
+        pop     rbx
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore rbx
+        pop     rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore rbp
+        .endm
+
+/* Between the load of rsp and the landing, the frame that was left is found
+ * through its record: CFA = *(register + \record + 24) + 64.
+ * DW_CFA_def_cfa_expression, 5 bytes: DW_OP_breg<n>, DW_OP_deref, DW_OP_plus_uconst 64. */
+        .macro CFA_FROM_RECORD breg, record
+        .cfi_escape 0x0f, 5, \breg, \record + 24, 0x06, 0x23, 64
+        .endm
+#define BREG_RAX 0x70
+#define BREG_RDX 0x71
+
+        /* struct Words resume(Word word, Word tag, Link *link, Link **came_back)
+         *
+         * rdi = word, rsi = tag, rdx = link, rcx = where to note who came back.
+         * Returns rax = word, rdx = tag, handed over by whoever paused or finished. */
+FUNCTION(resume)
+SIDING(resume):
+        .cfi_startproc
+        _CET_ENDBR
+        SAVE_REGISTERS
+        lea     rax, [rip + SIDING(resume_landing)]
+        mov     [rdx + 32], rbx
+        mov     [rdx + 40], rbp
+        mov     [rdx + 48], rax
+        mov     [rdx + 56], rsp
+        mov     rsp, [rdx + 24]
+        .cfi_remember_state
+        CFA_FROM_RECORD BREG_RDX, 32
+        jmp     [rdx + 16]
+LABEL(resume_landing)
+        .cfi_restore_state
+        _CET_ENDBR
+        RESTORE_REGISTERS
+        mov     [rcx], rdx
+        mov     rax, rdi
+        mov     rdx, rsi
+        ret
+        .cfi_endproc
+END(resume)
+
+        /* struct Words pause(Word word, Word tag, Link *link)
+         *
+         * rdi = word, rsi = tag, rdx = link of the job that pauses; rcx = anything.
+         * Returns rax = word, rdx = tag, handed over by whoever resumed it. */
+FUNCTION(pause)
+SIDING(pause):
+        .cfi_startproc
+        _CET_ENDBR
+        SAVE_REGISTERS
+        lea     rax, [rip + SIDING(pause_landing)]
+        mov     [rdx + 0], rbx
+        mov     [rdx + 8], rbp
+        mov     [rdx + 16], rax
+        mov     [rdx + 24], rsp
+        mov     rsp, [rdx + 56]
+        .cfi_remember_state
+        CFA_FROM_RECORD BREG_RDX, 0
+        jmp     [rdx + 48]
+LABEL(pause_landing)
+        .cfi_restore_state
+        _CET_ENDBR
+        RESTORE_REGISTERS
+        mov     rax, rdi
+        mov     rdx, rsi
+        ret
+        .cfi_endproc
+END(pause)
+
+        /* struct Words hand_over(Word word, Word tag, Link *from, Link *to)
+         *
+         * rdi = word, rsi = tag, rdx = link of the job that pauses, rcx = link of the
+         * paused job that goes on in its place, its outer record already filled in.
+         * Lands, later, where `pause` does. */
+FUNCTION(hand_over)
+SIDING(hand_over):
+        .cfi_startproc
+        _CET_ENDBR
+        SAVE_REGISTERS
+        lea     rax, [rip + SIDING(pause_landing)]
+        mov     [rdx + 0], rbx
+        mov     [rdx + 8], rbp
+        mov     [rdx + 16], rax
+        mov     [rdx + 24], rsp
+        mov     rax, rdx
+        mov     rdx, rcx
+        mov     rsp, [rdx + 24]
+        CFA_FROM_RECORD BREG_RAX, 0
+        jmp     [rdx + 16]
+        .cfi_endproc
+END(hand_over)
+
+        /* The first landing of a job. Its initial inner record holds the entry
+         * function in `reserved`, and here in `pc`.
+         *
+         * rdi = word, rsi = tag, rdx = link, rsp = 16-byte aligned.
+         * Calls entry(word, tag, link), which returns rax = word, rdx = tag, and
+         * makes the job's last switch with them.
+         *
+         * rbp = link + 40 for as long as the job runs: the resumer's fp, pc and sp
+         * are at [rbp], [rbp + 8] and [rbp + 16], its rbx at [rbp - 8]. That is the
+         * frame-pointer chain, and the CFI below, into whoever resumed the job last.
+         * `.cfi_signal_frame`: without it gdb stops where the resumer's stack lies
+         * below the job's. The nop: unwinders look up the pc before a return address. */
+        .p2align 4
+        .cfi_startproc simple
+        .cfi_signal_frame
+        /* CFA = *(rdx + 56); rbx at rdx + 32, rbp at rdx + 40, pc at rdx + 48.
+         * DW_CFA_def_cfa_expression: DW_OP_breg1 (rdx) 56, DW_OP_deref.
+         * DW_CFA_expression: DW_OP_breg1 (rdx) n.  [registers: 1 rdx, 3 rbx, 6 rbp, 16 ra] */
+        .cfi_escape 0x0f, 3, 0x71, 56, 0x06
+        .cfi_escape 0x10, 3, 2, 0x71, 32
+        .cfi_escape 0x10, 6, 2, 0x71, 40
+        .cfi_escape 0x10, 16, 2, 0x71, 48
+        .cfi_undefined r12
+        .cfi_undefined r13
+        .cfi_undefined r14
+        .cfi_undefined r15
+        nop
+FUNCTION(trampoline)
+SIDING(trampoline):
+        _CET_ENDBR
+        lea     rbp, [rdx + 40]
+        /* The same through rbp (breg6): offsets 16, -8 (SLEB 0x78), 0, 8. */
+        .cfi_escape 0x0f, 3, 0x76, 16, 0x06
+        .cfi_escape 0x10, 3, 2, 0x76, 0x78
+        .cfi_escape 0x10, 6, 2, 0x76, 0
+        .cfi_escape 0x10, 16, 2, 0x76, 8
+        call    [rdx]
+        mov     rdi, rax
+        mov     rsi, rdx
+        lea     rdx, [rbp - 40]
+        mov     rsp, [rbp + 16]
+        jmp     [rbp + 8]
+        .cfi_endproc
+END(trampoline)
+LABEL(end)
+
+        .section .note.GNU-stack, "", %progbits

@@ -1,0 +1,132 @@
+//! Registers and frame layout: the only module that knows an architecture.
+//!
+//! A paused context is a *record* of four words; a job's record and its resumer's
+//! make up a [`Link`], one cache line. Everything else a switch must keep is kept by
+//! the compiler, which sees the other registers clobbered, or by the stub in
+//! `asm/<arch>.S`, on its own stack. The stub fills the same record, so inlined and
+//! out-of-line switches resume each other.
+//!
+//! # The contract
+//!
+//! Each `src/arch/<arch>.rs` provides the items checked by `contract` below. A landing
+//! is always reached by a jump that the return predictor does not see, with the word,
+//! the tag and the link of the job on the inner side in fixed registers; the head of
+//! `asm/x86_64.S` names them, the other architectures state their differences.
+//!
+//! # Safety
+//!
+//! `asm!` is confined to this module. It neither allocates nor panics and touches no
+//! thread-local storage; what callers must guarantee is written at each function.
+#![allow(unsafe_code)]
+
+use core::mem::MaybeUninit;
+
+#[cfg(target_arch = "x86_64")]
+#[path = "x86_64.rs"]
+mod imp;
+
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!("siding has no context switch for this architecture; supported: x86_64");
+
+#[cfg_attr(siding_outline, path = "outline.rs")]
+#[cfg_attr(not(siding_outline), path = "inline.rs")]
+mod switch;
+
+pub(crate) mod stub;
+
+pub(crate) use imp::{FpControl, STACK_ALIGN, prefetch, stack_pointer};
+pub(crate) use stub::prepare;
+pub(crate) use switch::{hand_over, pause, resume};
+
+/// What crosses a switch in a register: any value up to the size of a pointer, padding
+/// and provenance included.
+pub(crate) type Word = MaybeUninit<*mut ()>;
+
+/// Where a paused side of a switch goes on. Field order is part of the format:
+/// `fp` and `pc` as in a stack frame, so that frame-pointer chains run through it.
+#[repr(C)]
+pub(crate) struct Record {
+    /// The register LLVM reserves besides the frame pointer. In a fresh record, the entry.
+    pub(crate) reserved: usize,
+    pub(crate) fp: usize,
+    pub(crate) pc: usize,
+    pub(crate) sp: usize,
+}
+
+/// A job's record and its resumer's, in one cache line.
+#[repr(C, align(64))]
+pub(crate) struct Link {
+    pub(crate) inner: Record,
+    pub(crate) outer: Record,
+}
+
+/// What a resumer finds when somebody pauses or finishes: not necessarily the job it
+/// resumed, because jobs may hand over to each other.
+pub(crate) struct Landed {
+    pub(crate) link: *mut Link,
+    pub(crate) word: Word,
+    pub(crate) tag: usize,
+}
+
+/// Two words as a C function returns them: in registers on every supported target.
+#[repr(C)]
+pub(crate) struct Words {
+    pub(crate) word: Word,
+    pub(crate) tag: usize,
+}
+
+/// What a fresh job runs, called by the trampoline. Its result goes to the resumer.
+/// `C-unwind`: a foreign forced unwind (`pthread_exit`) may pass through.
+pub(crate) type Entry = unsafe extern "C-unwind" fn(Word, usize, *mut Link) -> Words;
+
+/// The contract, typed: a backend that lacks an item or changes a signature does not compile.
+mod contract {
+    use super::*;
+
+    const _: usize = STACK_ALIGN;
+    const _: unsafe fn(*mut Link, Word, usize) -> Landed = imp::resume;
+    const _: unsafe fn(*mut Link, Word, usize) -> Words = imp::pause;
+    const _: unsafe fn(*mut Link, *mut Link, Word, usize) -> Words = imp::hand_over;
+    const _: fn() -> usize = stack_pointer;
+    const _: fn(*const u8) = prefetch;
+    const _: fn() -> FpControl = FpControl::read;
+    const _: fn(&FpControl) = FpControl::write;
+
+    const _: () = assert!(size_of::<Link>() == 8 * size_of::<usize>());
+    const _: () = assert!(core::mem::offset_of!(Link, outer) == 4 * size_of::<usize>());
+    const _: () = assert!(STACK_ALIGN.is_power_of_two());
+}
+
+impl Link {
+    pub(crate) const fn new() -> Self {
+        const EMPTY: Record = Record { reserved: 0, fp: 0, pc: 0, sp: 0 };
+        Link { inner: EMPTY, outer: EMPTY }
+    }
+}
+
+/// Makes `link` a fresh context that will call `entry` on the stack ending at `sp`.
+/// `trampoline` is what [`prepare`] returned: kept by the caller, because a function
+/// that is inlined elsewhere must not name a hidden symbol.
+///
+/// # Safety
+/// `link` is not running and not paused; `sp` is a multiple of [`STACK_ALIGN`] and the
+/// memory below it belongs to this context alone.
+#[inline(always)]
+pub(crate) unsafe fn arm(link: *mut Link, trampoline: usize, entry: Entry, sp: usize) {
+    // SAFETY: the caller owns the link.
+    let inner = unsafe { &mut (*link).inner };
+    *inner = Record { reserved: entry as usize, fp: 0, pc: trampoline, sp };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn symbol_names_carry_the_version() {
+        let expected = format!(
+            "siding_{}_{}_##name",
+            env!("CARGO_PKG_VERSION_MAJOR"),
+            env!("CARGO_PKG_VERSION_MINOR")
+        );
+        assert!(include_str!("../../asm/macros.h").contains(&expected));
+    }
+}

@@ -1,0 +1,179 @@
+//! x86_64: the inlined switch. The picture of the link and the registers at a landing
+//! are at the head of `asm/x86_64.S`.
+
+use core::arch::asm;
+
+use super::{Landed, Link, Word, Words};
+
+/// psABI 3.2.2: the end of the argument area is 16-byte aligned before a call.
+pub(crate) const STACK_ALIGN: usize = 16;
+
+// Every register except rsp, rbp and rbx is declared clobbered, so the compiler keeps
+// what is live, and only that, on the stack. LLVM does not let rbp and rbx be named:
+// they travel in the record and are reloaded after landing, off the critical path.
+macro_rules! switch {
+    ($($line:literal),+ ; $($operand:tt)+) => {
+        asm!(
+            $($line,)+
+            $($operand)+,
+            lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+            clobber_abi("sysv64"),
+        )
+    };
+}
+
+/// Enters the inner side of `link`; returns when a job of this resumer pauses or finishes.
+///
+/// # Safety
+/// The inner record is fresh or paused, and nobody else enters it. Nothing may unwind
+/// out of the job: stable `asm!` is nounwind.
+#[inline(always)]
+pub(crate) unsafe fn resume(link: *mut Link, word: Word, tag: usize) -> Landed {
+    let (came_back, out, out_tag);
+    // SAFETY: the caller vouches for the record; all registers that are not restored
+    // by the landing are clobbers or outputs.
+    unsafe {
+        switch!(
+            "lea rax, [rip + 2f]",
+            "mov [rdx + 32], rbx",
+            "mov [rdx + 40], rbp",
+            "mov [rdx + 48], rax",
+            "mov [rdx + 56], rsp",
+            "mov rsp, [rdx + 24]",
+            "jmp [rdx + 16]",
+            ".p2align 4",
+            "2:",
+            "endbr64",
+            "mov rbx, [rdx + 32]",
+            "mov rbp, [rdx + 40]";
+            inlateout("rdx") link => came_back,
+            inlateout("rdi") word => out,
+            inlateout("rsi") tag => out_tag,
+            lateout("rax") _
+        );
+    }
+    Landed { link: came_back, word: out, tag: out_tag }
+}
+
+/// Leaves the inner side of `link` for whoever resumed it; returns when it is resumed.
+///
+/// # Safety
+/// The calling code runs on the inner side of `link`, which was entered by `resume`
+/// or `hand_over`.
+#[inline(always)]
+pub(crate) unsafe fn pause(link: *mut Link, word: Word, tag: usize) -> Words {
+    let (out, out_tag);
+    // SAFETY: as in `resume`; the outer record was filled when this side was entered.
+    unsafe {
+        switch!(
+            "lea rax, [rip + 2f]",
+            "mov [rdx + 0], rbx",
+            "mov [rdx + 8], rbp",
+            "mov [rdx + 16], rax",
+            "mov [rdx + 24], rsp",
+            "mov rsp, [rdx + 56]",
+            "jmp [rdx + 48]",
+            ".p2align 4",
+            "2:",
+            "endbr64",
+            "mov rbx, [rdx + 0]",
+            "mov rbp, [rdx + 8]";
+            inlateout("rdx") link => _,
+            inlateout("rdi") word => out,
+            inlateout("rsi") tag => out_tag,
+            lateout("rax") _
+        );
+    }
+    Words { word: out, tag: out_tag }
+}
+
+/// Leaves the inner side of `from` for the inner side of `to`, whose resumer the caller
+/// has already filled in; returns when `from` is resumed.
+///
+/// # Safety
+/// The calling code runs on the inner side of `from`; `to` is fresh or paused, its
+/// outer record names a resumer that expects either of them, and nobody else enters it.
+#[inline(always)]
+pub(crate) unsafe fn hand_over(from: *mut Link, to: *mut Link, word: Word, tag: usize) -> Words {
+    let (out, out_tag);
+    // SAFETY: as in `resume`.
+    unsafe {
+        switch!(
+            "lea rax, [rip + 2f]",
+            "mov [rcx + 0], rbx",
+            "mov [rcx + 8], rbp",
+            "mov [rcx + 16], rax",
+            "mov [rcx + 24], rsp",
+            "mov rsp, [rdx + 24]",
+            "jmp [rdx + 16]",
+            ".p2align 4",
+            "2:",
+            "endbr64",
+            "mov rbx, [rdx + 0]",
+            "mov rbp, [rdx + 8]";
+            inlateout("rdx") to => _,
+            inlateout("rcx") from => _,
+            inlateout("rdi") word => out,
+            inlateout("rsi") tag => out_tag,
+            lateout("rax") _
+        );
+    }
+    Words { word: out, tag: out_tag }
+}
+
+/// The stack pointer here.
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    let sp;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rsp", out(reg) sp, options(nomem, nostack, preserves_flags)) };
+    sp
+}
+
+/// Asks for the cache line at `address`; harmless for any address.
+#[inline(always)]
+pub(crate) fn prefetch(address: *const u8) {
+    // SAFETY: a prefetch never faults.
+    unsafe {
+        asm!("prefetcht0 [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
+    }
+}
+
+/// MXCSR and the x87 control word: the control bits a callee must preserve (psABI 3.2.1).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FpControl {
+    mxcsr: u32,
+    x87: u16,
+}
+
+impl FpControl {
+    #[inline]
+    pub(crate) fn read() -> Self {
+        let mut control = FpControl { mxcsr: 0, x87: 0 };
+        // SAFETY: both instructions only store to the memory given.
+        unsafe {
+            asm!(
+                "stmxcsr [{0}]",
+                "fnstcw [{1}]",
+                in(reg) &raw mut control.mxcsr,
+                in(reg) &raw mut control.x87,
+                options(nostack, preserves_flags),
+            );
+        }
+        control
+    }
+
+    #[inline]
+    pub(crate) fn write(&self) {
+        // SAFETY: the words come from `read`, so no reserved bit is set.
+        unsafe {
+            asm!(
+                "ldmxcsr [{0}]",
+                "fldcw [{1}]",
+                in(reg) &raw const self.mxcsr,
+                in(reg) &raw const self.x87,
+                options(readonly, nostack, preserves_flags),
+            );
+        }
+    }
+}

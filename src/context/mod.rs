@@ -1,0 +1,296 @@
+//! A context: a stack and a record, and what keeps crossing between them sound.
+//!
+//! The control block lies at the top of the context's own stack, so a switch touches one
+//! cache line of one page. Below it is a slot that holds first the closure, then its
+//! result or its panic:
+//!
+//! ```text
+//! top     ->  the Stack itself, given back when the context is dropped
+//!             Control { link, bounds, extra }     <- a pointer to it is the context
+//!             slot: closure, later result or panic payload
+//! start   ->  frames: trampoline, entry, closure, ...
+//! bottom  ->  (guard below)
+//! ```
+//!
+//! # Safety
+//!
+//! This is the only caller of `arch`. It keeps three promises to it: a fresh or paused
+//! record is entered once ([`Context`] is neither `Clone` nor `Send`), nothing unwinds
+//! through a switch (panics are caught at the entry and carried across as values), and
+//! a stack is given back only when nothing lives on it.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::mem::ManuallyDrop;
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr::{self, NonNull};
+
+use crate::arch::{self, Entry, Landed, Link, STACK_ALIGN, Words};
+
+pub(crate) use crate::arch::Word;
+use crate::stack::{self, Stack, StackError};
+
+/// What accompanies the word across a switch.
+pub(crate) mod tag {
+    /// To the inside: go on with the word.
+    pub(crate) const GO: usize = 0;
+    /// To the inside: unwind.
+    pub(crate) const UNWIND: usize = 1;
+    /// To the outside: paused.
+    pub(crate) const PAUSED: usize = 0;
+    /// To the outside: the closure returned.
+    pub(crate) const FINISHED: usize = 2;
+    /// To the outside: the closure panicked; the payload is in the slot.
+    pub(crate) const PANICKED: usize = 3;
+}
+
+/// What a panic carries.
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// The payload of a forced unwind: private, so nobody else can raise it.
+struct ForcedUnwind;
+
+/// Unwinds the innermost context to its entry, running destructors, without calling the
+/// panic hook. Plain Rust: it starts after the switch has returned.
+#[cold]
+pub(crate) fn force_unwind() -> ! {
+    panic::resume_unwind(Box::new(ForcedUnwind))
+}
+
+/// Whether `payload` is that of a forced unwind.
+pub(crate) fn is_forced_unwind(payload: &Payload) -> bool {
+    payload.is::<ForcedUnwind>()
+}
+
+/// The control block of a context. `X` is what the layer above keeps there.
+#[repr(C)]
+pub(crate) struct Control<X> {
+    link: Link,
+    trampoline: usize,
+    bottom: usize,
+    release: unsafe fn(NonNull<Control<X>>),
+    pub(crate) extra: X,
+}
+
+/// A control block with the stack it lies on.
+#[repr(C)]
+struct Placed<X, S> {
+    control: Control<X>,
+    stack: S,
+}
+
+/// What lies below the control block, in turn.
+#[repr(C)]
+union Slot<F, R> {
+    closure: ManuallyDrop<F>,
+    result: ManuallyDrop<R>,
+    panic: ManuallyDrop<Payload>,
+}
+
+/// Owns a stack with a control block on it. Dropping it gives the stack back, so it must
+/// not be dropped while frames live there.
+pub(crate) struct Context<X>(NonNull<Control<X>>);
+
+impl<X> Context<X> {
+    /// Puts a control block at the top of `stack`.
+    pub(crate) fn new<S: Stack>(stack: S, extra: X) -> Result<Self, StackError> {
+        let (bottom, top) = stack::usable(&stack, size_of::<Placed<X, S>>() + SMALL_SLOT)?;
+        let align = align_of::<Placed<X, S>>().max(STACK_ALIGN);
+        let address = (top - size_of::<Placed<X, S>>()) & !(align - 1);
+        let placed = stack.top().with_addr(address).cast::<Placed<X, S>>();
+        let control = Control {
+            link: Link::new(),
+            trampoline: arch::prepare(),
+            bottom,
+            release: release::<X, S>,
+            extra,
+        };
+        // SAFETY: `usable` found room for it, the address is aligned, and by the contract
+        // of `Stack` nothing else uses the memory.
+        unsafe { placed.write(Placed { control, stack }) };
+        // SAFETY: the address lies inside a mapping, so it is not null.
+        Ok(Context(unsafe { NonNull::new_unchecked(placed.cast()) }))
+    }
+
+    /// The control block, valid as long as this context.
+    #[inline(always)]
+    pub(crate) fn control(&self) -> NonNull<Control<X>> {
+        self.0
+    }
+
+    /// Whether the captures of a closure `F` and its result `R` leave enough of the stack.
+    #[inline(always)]
+    pub(crate) fn check_room<F, R>(&self) -> Result<(), StackError> {
+        let needed = size_of::<Slot<F, R>>().saturating_add(align_of::<Slot<F, R>>());
+        if needed <= SMALL_SLOT {
+            return Ok(());
+        }
+        // SAFETY: the control block is valid.
+        let size = self.0.addr().get() - unsafe { self.0.as_ref() }.bottom;
+        let min = stack::StackConfig::min_size().saturating_add(needed);
+        if size < min { Err(StackError::TooSmall { size, min }) } else { Ok(()) }
+    }
+
+    /// Readies the context to run `closure(word, tag, control)` when first resumed.
+    ///
+    /// # Safety
+    /// [`check_room`](Self::check_room) agreed to closures as large as this one. The
+    /// context is not paused: it is new, or what it ran has ended.
+    #[inline(always)]
+    pub(crate) unsafe fn arm<F, R>(&mut self, closure: F)
+    where
+        F: FnOnce(Word, usize, NonNull<Control<X>>) -> R,
+    {
+        let slot = slot::<X, F, R>(self.0);
+        // SAFETY: the slot lies on the stack below the control block, with room to spare.
+        unsafe { (*slot.as_ptr()).closure = ManuallyDrop::new(closure) };
+        // SAFETY: the control block is valid and not in use by anyone else.
+        let control = unsafe { self.0.as_mut() };
+        let entry: Entry = entry::<X, F, R>;
+        let sp = slot.addr().get();
+        // SAFETY: neither running nor paused, by this function's contract; a slot aligns.
+        unsafe { arch::arm(&mut control.link, control.trampoline, entry, sp) };
+    }
+
+    /// Takes the result of a closure that answered [`tag::FINISHED`] with `word`.
+    ///
+    /// # Safety
+    /// `F` and `R` are those of the `arm` before; called once.
+    #[inline(always)]
+    pub(crate) unsafe fn take_result<R>(&mut self, word: Word) -> R {
+        // SAFETY: the entry lent the result in this very form, and its slot is untouched.
+        unsafe { take(word) }
+    }
+
+    /// Takes the payload of a closure that answered [`tag::PANICKED`] with `word`.
+    ///
+    /// # Safety
+    /// Called once.
+    #[cold]
+    pub(crate) unsafe fn take_panic(&mut self, word: Word) -> Payload {
+        // SAFETY: the entry answers with the address of the payload.
+        let payload = unsafe { word.assume_init() };
+        // SAFETY: still in its slot, and read once.
+        unsafe { payload.cast::<Payload>().read() }
+    }
+}
+
+impl<X> Drop for Context<X> {
+    fn drop(&mut self) {
+        // SAFETY: the owner of a context drops it only when nothing lives on its stack.
+        unsafe { (self.0.as_ref().release)(self.0) }
+    }
+}
+
+/// Slots up to this many bytes, alignment included, fit any stack that was accepted.
+const SMALL_SLOT: usize = 1 << 10;
+
+/// # Safety
+/// `control` was placed with a stack of type `S`, and nothing lives there any more.
+unsafe fn release<X, S>(control: NonNull<Control<X>>) {
+    // SAFETY: moved off the stack it describes before its drop can unmap that.
+    let placed = unsafe { control.cast::<Placed<X, S>>().read() };
+    drop(placed.control.extra);
+    drop(placed.stack);
+}
+
+/// Where the slot of a closure `F` with result `R` lies; frames start below it.
+#[inline(always)]
+fn slot<X, F, R>(control: NonNull<Control<X>>) -> NonNull<Slot<F, R>> {
+    let align = align_of::<Slot<F, R>>().max(STACK_ALIGN);
+    let address = control.addr().get().wrapping_sub(size_of::<Slot<F, R>>()) & !(align - 1);
+    let slot = control.as_ptr().cast::<u8>().with_addr(address);
+    // SAFETY: `check_room` has found that the slot fits above the bottom of the stack.
+    unsafe { NonNull::new_unchecked(slot.cast()) }
+}
+
+/// Enters a context; returns when it pauses or ends, or one it handed over to.
+///
+/// # Safety
+/// The context is armed or paused; the caller deals with all three outcomes in [`tag`].
+#[inline(always)]
+pub(crate) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: usize) -> Landed {
+    // SAFETY: by the contract of this function; the entry lets no panic out.
+    unsafe { arch::resume(control.as_ptr().cast(), word, tag) }
+}
+
+/// Leaves the running context for its resumer; returns when it is resumed.
+///
+/// # Safety
+/// The calling code runs inside `control`, entered by [`resume`].
+#[inline(always)]
+pub(crate) unsafe fn pause<X>(control: NonNull<Control<X>>, word: Word) -> Words {
+    // SAFETY: by the contract of this function.
+    unsafe { arch::pause(control.as_ptr().cast(), word, tag::PAUSED) }
+}
+
+/// The root of every context: runs the closure, catches its panic, returns to the
+/// trampoline with the outcome.
+///
+/// # Safety
+/// Called by the trampoline of a context armed with a closure `F`.
+unsafe extern "C-unwind" fn entry<X, F, R>(word: Word, tag: usize, link: *mut Link) -> Words
+where
+    F: FnOnce(Word, usize, NonNull<Control<X>>) -> R,
+{
+    // SAFETY: the trampoline passes the link, which is the first field of the block.
+    let control = unsafe { NonNull::new_unchecked(link.cast::<Control<X>>()) };
+    let slot = slot::<X, F, R>(control).as_ptr();
+    // SAFETY: `arm` put the closure there; it is taken once, before anything else.
+    let closure = unsafe { ManuallyDrop::take(&mut (*slot).closure) };
+    // switch 6/7: the job runs; its panic must not reach the trampoline.
+    match panic::catch_unwind(AssertUnwindSafe(move || closure(word, tag, control))) {
+        Ok(result) => {
+            // SAFETY: the closure has left the slot.
+            let result = unsafe {
+                (*slot).result = ManuallyDrop::new(result);
+                &(*slot).result
+            };
+            // SAFETY: the resumer takes it before the slot is used again.
+            Words { word: unsafe { lend(result) }, tag: tag::FINISHED }
+        }
+        Err(payload) => {
+            // SAFETY: the closure has left the slot.
+            unsafe { (*slot).panic = ManuallyDrop::new(payload) };
+            Words { word: Word::new(slot.cast()), tag: tag::PANICKED }
+        }
+    }
+}
+
+/// Makes a word of a value: the value itself if it fits, else its address.
+///
+/// # Safety
+/// The other side takes it with [`take`] once, while `value` is still in place, and
+/// nobody else drops it.
+#[inline(always)]
+pub(crate) unsafe fn lend<T>(value: &ManuallyDrop<T>) -> Word {
+    let mut word = Word::uninit();
+    if fits::<T>() {
+        // SAFETY: it fits, and both sides are valid.
+        unsafe { ptr::copy_nonoverlapping(&raw const **value, word.as_mut_ptr().cast(), 1) };
+    } else {
+        word.write((&raw const *value).cast_mut().cast());
+    }
+    word
+}
+
+/// Takes the value out of a word made by [`lend`].
+///
+/// # Safety
+/// `word` was lent as a `T`, the value is still in place, and this is the only taker.
+#[inline(always)]
+pub(crate) unsafe fn take<T>(word: Word) -> T {
+    if fits::<T>() {
+        // SAFETY: lent by value.
+        unsafe { word.as_ptr().cast::<T>().read() }
+    } else {
+        // SAFETY: lent by address.
+        let address = unsafe { word.assume_init() };
+        // SAFETY: still in place, by this function's contract.
+        unsafe { address.cast::<T>().read() }
+    }
+}
+
+const fn fits<T>() -> bool {
+    size_of::<T>() <= size_of::<Word>() && align_of::<T>() <= align_of::<Word>()
+}

@@ -1,0 +1,305 @@
+//! Typed, safe coroutines: a function that suspends from any depth of its call stack.
+//!
+//! ```
+//! use siding::coroutine::{Coroutine, CoroutineState};
+//!
+//! let mut sums = Coroutine::new(|yielder, first: u32| {
+//!     let mut sum = first;
+//!     while sum < 10 {
+//!         sum += yielder.suspend(sum);
+//!     }
+//!     "enough"
+//! });
+//! assert_eq!(sums.resume(3), CoroutineState::Yielded(3));
+//! assert_eq!(sums.resume(4), CoroutineState::Yielded(7));
+//! assert_eq!(sums.resume(5), CoroutineState::Complete("enough"));
+//! ```
+//!
+//! A panic inside propagates out of [`Coroutine::resume`]. Dropping a suspended coroutine
+//! unwinds it, so its destructors run. Closures are `'static`; [`scope`] lifts that.
+//!
+//! # Safety
+//!
+//! Built on `context`; the typed handles guarantee that a coroutine is resumed only while
+//! suspended, and that its stack is given back only when it has ended.
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::{self, ManuallyDrop};
+use std::panic;
+use std::ptr::NonNull;
+
+use crate::context::{self, Context, Control, Payload, Word, tag};
+use crate::stack::{PooledStack, Stack, StackConfig, StackError};
+
+mod scoped;
+
+pub use scoped::{Scoped, scope};
+
+/// What [`Coroutine::resume`] came back with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CoroutineState<Yield, Return> {
+    /// The coroutine suspended with this value.
+    Yielded(Yield),
+    /// The coroutine returned this value and cannot be resumed again.
+    Complete(Return),
+}
+
+/// A suspended function on a stack of its own.
+///
+/// Not `Send`: its frames may hold addresses of thread-local values.
+///
+/// ```compile_fail,E0277
+/// let coroutine = siding::coroutine::Coroutine::<(), (), ()>::new(|_, ()| ());
+/// std::thread::spawn(move || drop(coroutine));
+/// ```
+pub struct Coroutine<Input, Yield, Return> {
+    /// `None` once it has ended.
+    context: Option<Context<()>>,
+    types: PhantomData<fn(Input) -> (Yield, Return)>,
+}
+
+/// How the inside of a coroutine suspends it.
+///
+/// It lies where the coroutine's control block does, so it cannot be copied out or moved.
+#[repr(transparent)]
+pub struct Yielder<Input, Yield> {
+    control: UnsafeCell<Control<()>>,
+    types: PhantomData<fn(Yield) -> Input>,
+    // Neither Send nor Sync: only the coroutine itself may suspend.
+    thread: PhantomData<*mut ()>,
+}
+
+/// A coroutine that could not be made, with the closure it was to run.
+pub struct Refused<F> {
+    /// Why.
+    pub error: StackError,
+    /// The closure, untouched.
+    pub closure: F,
+}
+
+impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Return> {
+    /// A coroutine on a pooled stack of the default size that will call `closure` with a
+    /// [`Yielder`] and the input of the first [`resume`](Self::resume).
+    ///
+    /// # Panics
+    ///
+    /// If no stack can be had; [`try_new`](Self::try_new) returns that as an error.
+    pub fn new<F>(closure: F) -> Self
+    where
+        F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
+    {
+        match Self::try_new(StackConfig::DEFAULT, closure) {
+            Ok(coroutine) => coroutine,
+            Err(refused) => panic!("cannot make a coroutine: {}", refused.error),
+        }
+    }
+
+    /// A coroutine on a pooled stack as configured.
+    ///
+    /// # Errors
+    ///
+    /// The [`StackError`] and the closure, if no such stack can be had.
+    pub fn try_new<F>(stack: StackConfig, closure: F) -> Result<Self, Refused<F>>
+    where
+        F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
+    {
+        match PooledStack::new(stack) {
+            Ok(stack) => Self::with_stack(stack, closure),
+            Err(error) => Err(Refused { error, closure }),
+        }
+    }
+
+    /// A coroutine on a stack of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// [`StackError::TooSmall`] with the closure, if the stack is.
+    pub fn with_stack<S, F>(stack: S, closure: F) -> Result<Self, Refused<F>>
+    where
+        S: Stack + 'static,
+        F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
+    {
+        // SAFETY: closure and types are 'static, so forgetting the coroutine is harmless.
+        unsafe { Self::unchecked(stack, closure) }
+    }
+}
+
+impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
+    /// # Safety
+    /// The coroutine is dropped before anything that the closure or its types borrow ends.
+    unsafe fn unchecked<S, F>(stack: S, closure: F) -> Result<Self, Refused<F>>
+    where
+        S: Stack + 'static,
+        F: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
+    {
+        let room = Context::new(stack, ())
+            .and_then(|context| context.check_room::<F, Return>().map(|()| context));
+        let mut context = match room {
+            Ok(context) => context,
+            Err(error) => return Err(Refused { error, closure }),
+        };
+        let body = move |word: Word, tag: usize, control: NonNull<Control<()>>| {
+            if tag != tag::GO {
+                // Dropped before it was ever resumed.
+                drop(closure);
+                context::force_unwind();
+            }
+            // SAFETY: a transparent wrapper of the control block, which outlives the closure.
+            let yielder = unsafe { control.cast::<Yielder<Input, Yield>>().as_ref() };
+            // SAFETY: `resume` lent an Input and stays where it is until we switch.
+            closure(yielder, unsafe { context::take(word) })
+        };
+        // SAFETY: the context is new, and the body captures the closure alone.
+        unsafe { context.arm(body) };
+        Ok(Coroutine { context: Some(context), types: PhantomData })
+    }
+
+    /// Runs the coroutine until it suspends or returns.
+    ///
+    /// The first input is the closure's second argument, later ones are what
+    /// [`Yielder::suspend`] returns.
+    ///
+    /// # Panics
+    ///
+    /// With the coroutine's own panic, if it panics; with a message, if it had ended.
+    #[inline(always)]
+    pub fn resume(&mut self, input: Input) -> CoroutineState<Yield, Return> {
+        let Some(context) = &mut self.context else { resumed_after_end() };
+        let input = ManuallyDrop::new(input);
+        // SAFETY: the other side takes it before this frame goes on.
+        let word = unsafe { context::lend(&input) };
+        // SAFETY: a context that is there is armed or suspended.
+        let landed = unsafe { context::resume(context.control(), word, tag::GO) };
+        if landed.tag == tag::PAUSED {
+            // SAFETY: `suspend` lent a Yield, which stays in place while suspended.
+            return CoroutineState::Yielded(unsafe { context::take(landed.word) });
+        }
+        // SAFETY: not paused, so the entry has returned.
+        match unsafe { self.end(landed.word, landed.tag) } {
+            Ok(value) => CoroutineState::Complete(value),
+            Err(payload) => panic::resume_unwind(payload),
+        }
+    }
+
+    /// Whether it has returned or panicked, so that it must not be resumed.
+    pub fn is_done(&self) -> bool {
+        self.context.is_none()
+    }
+
+    /// Gives the stack back and hands out how the coroutine ended.
+    ///
+    /// # Safety
+    /// The entry has just returned `word` with `tag`.
+    #[inline]
+    unsafe fn end(&mut self, word: Word, tag: usize) -> Result<Return, Payload> {
+        let mut context = self.context.take().expect("a coroutine ends once");
+        if tag == tag::FINISHED {
+            // SAFETY: the entry returned a Return with this word.
+            Ok(unsafe { context.take_result(word) })
+        } else {
+            // SAFETY: the only other tag is that of a panic.
+            Err(unsafe { context.take_panic(word) })
+        }
+    }
+
+    /// Unwinds a coroutine that has not ended. False if it cannot be unwound: its stack is
+    /// then leaked, with everything on it.
+    #[cold]
+    fn unwind(&mut self) -> bool {
+        /// A loop around `catch_unwind` may swallow the unwinding this often.
+        const PATIENCE: u32 = 100;
+        if cfg!(panic = "unwind") {
+            for _ in 0..PATIENCE {
+                let Some(context) = &mut self.context else { return true };
+                // SAFETY: a context that is there is armed or suspended; the word is not
+                // looked at under this tag.
+                let landed =
+                    unsafe { context::resume(context.control(), Word::uninit(), tag::UNWIND) };
+                if landed.tag == tag::PAUSED {
+                    // It caught the unwinding and suspended again.
+                    // SAFETY: `suspend` lent a Yield.
+                    drop(unsafe { context::take::<Yield>(landed.word) });
+                } else {
+                    // A panic of its own on the way out was reported by the panic hook.
+                    // SAFETY: not paused, so the entry has returned.
+                    drop(unsafe { self.end(landed.word, landed.tag) });
+                }
+            }
+        }
+        let stuck = self.context.take();
+        let unwound = stuck.is_none();
+        mem::forget(stuck);
+        unwound
+    }
+}
+
+impl<Input, Yield> Yielder<Input, Yield> {
+    /// Suspends the coroutine: [`Coroutine::resume`] returns `value`. Returns the input of
+    /// the next resume.
+    ///
+    /// If the coroutine is dropped instead, this call unwinds, so that the destructors
+    /// between here and the closure run. Do not suspend in a destructor: when that happens
+    /// while the coroutine unwinds, the process aborts, as for any panic in a destructor.
+    #[inline(always)]
+    pub fn suspend(&self, value: Yield) -> Input {
+        let value = ManuallyDrop::new(value);
+        // SAFETY: a yielder is a control block, and never null.
+        let control = unsafe { NonNull::new_unchecked(self.control.get()) };
+        // SAFETY: the resumer takes it while this frame is suspended.
+        let word = unsafe { context::lend(&value) };
+        // SAFETY: a yielder is only reachable from the inside of its coroutine.
+        let answer = unsafe { context::pause(control, word) };
+        if answer.tag != tag::GO {
+            context::force_unwind();
+        }
+        // SAFETY: `resume` lent an Input.
+        unsafe { context::take(answer.word) }
+    }
+}
+
+impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
+    fn drop(&mut self) {
+        if self.context.is_some() {
+            self.unwind();
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn resumed_after_end() -> ! {
+    panic!("a coroutine was resumed after it had returned or panicked")
+}
+
+impl<Input, Yield, Return> fmt::Debug for Coroutine<Input, Yield, Return> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coroutine").field("done", &self.is_done()).finish_non_exhaustive()
+    }
+}
+
+impl<Input, Yield> fmt::Debug for Yielder<Input, Yield> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Yielder").finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Debug for Refused<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Display for Refused<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<F> std::error::Error for Refused<F> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}

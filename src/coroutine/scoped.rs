@@ -1,0 +1,94 @@
+//! Coroutines that borrow, ended before their scope returns.
+
+use std::process;
+
+use super::{Coroutine, CoroutineState, Refused, Yielder};
+use crate::stack::{PooledStack, StackConfig};
+
+/// A coroutine inside its [`scope`].
+///
+/// It cannot leave:
+///
+/// ```compile_fail,E0521
+/// use siding::coroutine::{Scoped, scope};
+/// let mut escaped: Option<Scoped<'_, (), (), ()>> = None;
+/// scope(|_, ()| (), |coroutine| escaped = Some(coroutine)).unwrap();
+/// ```
+pub struct Scoped<'scope, Input, Yield, Return> {
+    // A reference, so that swapping two `Scoped` cannot move a coroutine out of its scope.
+    coroutine: &'scope mut Coroutine<Input, Yield, Return>,
+}
+
+impl<Input, Yield, Return> Scoped<'_, Input, Yield, Return> {
+    /// Runs the coroutine until it suspends or returns, as [`Coroutine::resume`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Coroutine::resume`].
+    #[inline(always)]
+    pub fn resume(&mut self, input: Input) -> CoroutineState<Yield, Return> {
+        self.coroutine.resume(input)
+    }
+
+    /// Whether it has returned or panicked.
+    pub fn is_done(&self) -> bool {
+        self.coroutine.is_done()
+    }
+}
+
+/// Runs `body` with a coroutine whose closure may borrow from outside the scope. When
+/// `body` is done the coroutine is too: finished, or unwound before `scope` returns.
+///
+/// ```
+/// let words = vec!["pause", "resume"];
+/// let lengths = siding::coroutine::scope(
+///     |yielder, ()| words.iter().for_each(|word| yielder.suspend(word.len())),
+///     |mut coroutine| [coroutine.resume(()), coroutine.resume(())],
+/// );
+/// # use siding::coroutine::CoroutineState::Yielded;
+/// assert_eq!(lengths.unwrap(), [Yielded(5), Yielded(6)]);
+/// ```
+///
+/// What it borrows must outlive the scope:
+///
+/// ```compile_fail,E0597
+/// use siding::coroutine::scope;
+/// let mut keep: Vec<&String> = Vec::new();
+/// let keep = &mut keep;
+/// {
+///     let short = String::new();
+///     scope(|_, ()| keep.push(&short), |mut coroutine| { coroutine.resume(()); }).unwrap();
+/// }
+/// keep.clear();
+/// ```
+///
+/// # Errors
+///
+/// If no stack can be had; both closures are dropped.
+///
+/// # Aborts
+///
+/// If the coroutine is still suspended and cannot be unwound, because it keeps catching
+/// the unwinding or the program is built with `panic = "abort"`: what it borrows is about
+/// to go away.
+pub fn scope<Input, Yield, Return, T>(
+    closure: impl FnOnce(&Yielder<Input, Yield>, Input) -> Return,
+    body: impl FnOnce(Scoped<'_, Input, Yield, Return>) -> T,
+) -> Result<T, crate::stack::StackError> {
+    struct EndOnDrop<I, Y, R>(Coroutine<I, Y, R>);
+    impl<I, Y, R> Drop for EndOnDrop<I, Y, R> {
+        fn drop(&mut self) {
+            if !self.0.unwind() {
+                eprintln!("siding: a scoped coroutine could not be unwound");
+                process::abort();
+            }
+        }
+    }
+
+    let stack = PooledStack::new(StackConfig::DEFAULT)?;
+    // SAFETY: this frame owns the coroutine and ends it before it returns or unwinds; the
+    // body only ever sees a reference.
+    let made = unsafe { Coroutine::unchecked(stack, closure) };
+    let mut coroutine = EndOnDrop(made.map_err(|Refused { error, .. }| error)?);
+    Ok(body(Scoped { coroutine: &mut coroutine.0 }))
+}

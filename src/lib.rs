@@ -1,0 +1,8 @@
+//! Pause a function in the middle of its call stack and pick it up later.
+
+pub mod coroutine;
+pub mod stack;
+
+mod arch;
+mod context;
+mod sys;

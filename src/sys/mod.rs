@@ -1,0 +1,81 @@
+//! The kernel boundary: every libc and memmap2 call of the library, made safe.
+//! No policy, no sizes, no retries beyond EINTR.
+//!
+//! # Safety
+//!
+//! Each function checks or owns what the system call needs; errors come back as
+//! [`io::Error`].
+#![allow(unsafe_code)]
+
+use std::io;
+use std::sync::OnceLock;
+
+use memmap2::{MmapMut, MmapOptions};
+
+/// Bytes in a page.
+pub(crate) fn page_size() -> usize {
+    static SIZE: OnceLock<usize> = OnceLock::new();
+    // SAFETY: sysconf has no preconditions.
+    *SIZE.get_or_init(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
+}
+
+/// The least stack on which the kernel can deliver a signal, in bytes: large where
+/// AVX-512, AMX or SVE state goes into the frame.
+pub(crate) fn signal_frame_size() -> usize {
+    const AT_MINSIGSTKSZ: libc::c_ulong = 51;
+    static SIZE: OnceLock<usize> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        // SAFETY: getauxval has no preconditions and answers 0 for what it does not know.
+        let told = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
+        told.max(libc::MINSIGSTKSZ)
+    })
+}
+
+/// Fresh memory, readable and writable, committed only as it is touched.
+pub(crate) fn map_reserve(len: usize) -> io::Result<MmapMut> {
+    MmapOptions::new().len(len).stack().no_reserve_swap().map_anon()
+}
+
+/// Makes the first `len` bytes of `map` inaccessible: touching them is a SIGSEGV.
+pub(crate) fn guard_start(map: &mut MmapMut, len: usize) -> io::Result<()> {
+    assert!(len <= map.len() && len.is_multiple_of(page_size()));
+    // SAFETY: the range lies in a mapping this caller owns exclusively.
+    check(unsafe { libc::mprotect(map.as_mut_ptr().cast(), len, libc::PROT_NONE) })
+}
+
+/// Keeps `map` out of core dumps.
+pub(crate) fn exclude_from_core_dump(map: &mut MmapMut) -> io::Result<()> {
+    // SAFETY: the range is a mapping this caller owns; the advice does not change its contents.
+    check(unsafe { libc::madvise(map.as_mut_ptr().cast(), map.len(), libc::MADV_DONTDUMP) })
+}
+
+/// Whether this thread runs with a hardware shadow stack, which no switch of ours keeps
+/// in step: the first `ret` after one would kill the process.
+pub(crate) fn shadow_stack_active() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        const ARCH_SHSTK_STATUS: libc::c_ulong = 0x5005;
+        let mut features: u64 = 0;
+        // SAFETY: the kernel writes one word through the pointer, or fails where it does
+        // not know the request.
+        let rc = unsafe {
+            libc::syscall(libc::SYS_arch_prctl, ARCH_SHSTK_STATUS, &raw mut features)
+        };
+        rc == 0 && features & 1 != 0
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        const PR_GET_SHADOW_STACK_STATUS: libc::c_int = 74;
+        let mut status: libc::c_ulong = 0;
+        // SAFETY: the kernel writes one word through the pointer, or fails where it does
+        // not know the request.
+        let rc = unsafe {
+            libc::prctl(PR_GET_SHADOW_STACK_STATUS, &raw mut status, 0_usize, 0_usize, 0_usize)
+        };
+        rc == 0 && status & 1 != 0
+    }
+}
+
+fn check(rc: libc::c_int) -> io::Result<()> {
+    if rc == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
