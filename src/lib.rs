@@ -1,6 +1,7 @@
 //! Pause a function in the middle of its call stack and pick it up later.
 
 pub mod coroutine;
+pub mod job;
 pub mod stack;
 
 mod arch;

@@ -27,7 +27,7 @@ use std::ptr::{self, NonNull};
 
 use crate::arch::{self, Entry, Landed, Link, STACK_ALIGN, Words};
 
-pub(crate) use crate::arch::Word;
+pub(crate) use crate::arch::{FpControl, Word, stack_pointer};
 use crate::stack::{self, Stack, StackError};
 
 /// What accompanies the word across a switch.
@@ -55,11 +55,6 @@ struct ForcedUnwind;
 #[cold]
 pub(crate) fn force_unwind() -> ! {
     panic::resume_unwind(Box::new(ForcedUnwind))
-}
-
-/// Whether `payload` is that of a forced unwind.
-pub(crate) fn is_forced_unwind(payload: &Payload) -> bool {
-    payload.is::<ForcedUnwind>()
 }
 
 /// The control block of a context. `X` is what the layer above keeps there.
@@ -118,6 +113,27 @@ impl<X> Context<X> {
         self.0
     }
 
+    /// As [`Control::check_room`].
+    pub(crate) fn check_room<F, R>(&self) -> Result<(), StackError> {
+        // SAFETY: the control block is valid as long as the context.
+        unsafe { self.0.as_ref() }.check_room::<F, R>()
+    }
+
+    /// Gives up ownership, to be taken up again by [`from_raw`](Self::from_raw).
+    pub(crate) fn into_raw(self) -> NonNull<Control<X>> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// Takes up ownership of a context.
+    ///
+    /// # Safety
+    /// It comes from `into_raw`, and nobody else owns it.
+    pub(crate) unsafe fn from_raw(control: NonNull<Control<X>>) -> Self {
+        Context(control)
+    }
+}
+
+impl<X> Control<X> {
     /// Whether the captures of a closure `F` and its result `R` leave enough of the stack.
     #[inline(always)]
     pub(crate) fn check_room<F, R>(&self) -> Result<(), StackError> {
@@ -125,54 +141,58 @@ impl<X> Context<X> {
         if needed <= SMALL_SLOT {
             return Ok(());
         }
-        // SAFETY: the control block is valid.
-        let size = self.0.addr().get() - unsafe { self.0.as_ref() }.bottom;
+        let size = self.address() - self.bottom;
         let min = stack::StackConfig::min_size().saturating_add(needed);
         if size < min { Err(StackError::TooSmall { size, min }) } else { Ok(()) }
     }
 
-    /// Readies the context to run `closure(word, tag, control)` when first resumed.
-    ///
-    /// # Safety
-    /// [`check_room`](Self::check_room) agreed to closures as large as this one. The
-    /// context is not paused: it is new, or what it ran has ended.
+    /// Whether `sp` lies on this context's own stack.
     #[inline(always)]
-    pub(crate) unsafe fn arm<F, R>(&mut self, closure: F)
-    where
-        F: FnOnce(Word, usize, NonNull<Control<X>>) -> R,
-    {
-        let slot = slot::<X, F, R>(self.0);
-        // SAFETY: the slot lies on the stack below the control block, with room to spare.
-        unsafe { (*slot.as_ptr()).closure = ManuallyDrop::new(closure) };
-        // SAFETY: the control block is valid and not in use by anyone else.
-        let control = unsafe { self.0.as_mut() };
-        let entry: Entry = entry::<X, F, R>;
-        let sp = slot.addr().get();
-        // SAFETY: neither running nor paused, by this function's contract; a slot aligns.
-        unsafe { arch::arm(&mut control.link, control.trampoline, entry, sp) };
+    pub(crate) fn contains(&self, sp: usize) -> bool {
+        sp.wrapping_sub(self.bottom) < self.address() - self.bottom
     }
 
-    /// Takes the result of a closure that answered [`tag::FINISHED`] with `word`.
-    ///
-    /// # Safety
-    /// `F` and `R` are those of the `arm` before; called once.
-    #[inline(always)]
-    pub(crate) unsafe fn take_result<R>(&mut self, word: Word) -> R {
-        // SAFETY: the entry lent the result in this very form, and its slot is untouched.
-        unsafe { take(word) }
+    /// Whether it is armed and has not run since.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.link.inner.pc == self.trampoline
     }
 
-    /// Takes the payload of a closure that answered [`tag::PANICKED`] with `word`.
-    ///
-    /// # Safety
-    /// Called once.
-    #[cold]
-    pub(crate) unsafe fn take_panic(&mut self, word: Word) -> Payload {
-        // SAFETY: the entry answers with the address of the payload.
-        let payload = unsafe { word.assume_init() };
-        // SAFETY: still in its slot, and read once.
-        unsafe { payload.cast::<Payload>().read() }
+    #[inline(always)]
+    pub(crate) fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
     }
+}
+
+/// Readies a context to run `closure(word, tag, control)` when first resumed.
+///
+/// # Safety
+/// [`check_room`](Control::check_room) agreed to closures as large as this one. The
+/// context is owned by the caller and not paused: it is new, or what it ran has ended.
+#[inline(always)]
+pub(crate) unsafe fn arm<X, F, R>(mut control: NonNull<Control<X>>, closure: F)
+where
+    F: FnOnce(Word, usize, NonNull<Control<X>>) -> R,
+{
+    let slot = slot::<X, F, R>(control);
+    // SAFETY: the slot lies on the stack below the control block, with room to spare.
+    unsafe { (*slot.as_ptr()).closure = ManuallyDrop::new(closure) };
+    // SAFETY: the control block is valid and not in use by anyone else.
+    let control = unsafe { control.as_mut() };
+    let entry: Entry = entry::<X, F, R>;
+    // SAFETY: neither running nor paused, by this function's contract; a slot aligns.
+    unsafe { arch::arm(&mut control.link, control.trampoline, entry, slot.addr().get()) };
+}
+
+/// Takes the payload of a closure that answered [`tag::PANICKED`] with `word`.
+///
+/// # Safety
+/// Called once, before the context is armed again or dropped.
+#[cold]
+pub(crate) unsafe fn take_panic(word: Word) -> Payload {
+    // SAFETY: the entry answers with the address of the payload.
+    let payload = unsafe { word.assume_init() };
+    // SAFETY: still in its slot, and read once.
+    unsafe { payload.cast::<Payload>().read() }
 }
 
 impl<X> Drop for Context<X> {

@@ -135,12 +135,13 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         S: Stack + 'static,
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
     {
-        let room = Context::new(stack, ())
-            .and_then(|context| context.check_room::<F, Return>().map(|()| context));
-        let mut context = match room {
+        let context = match Context::new(stack, ()) {
             Ok(context) => context,
             Err(error) => return Err(Refused { error, closure }),
         };
+        if let Err(error) = context.check_room::<F, Return>() {
+            return Err(Refused { error, closure });
+        }
         let body = move |word: Word, tag: usize, control: NonNull<Control<()>>| {
             if tag != tag::GO {
                 // Dropped before it was ever resumed.
@@ -153,7 +154,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
             closure(yielder, unsafe { context::take(word) })
         };
         // SAFETY: the context is new, and the body captures the closure alone.
-        unsafe { context.arm(body) };
+        unsafe { context::arm(context.control(), body) };
         Ok(Coroutine { context: Some(context), types: PhantomData })
     }
 
@@ -167,7 +168,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// With the coroutine's own panic, if it panics; with a message, if it had ended.
     #[inline(always)]
     pub fn resume(&mut self, input: Input) -> CoroutineState<Yield, Return> {
-        let Some(context) = &mut self.context else { resumed_after_end() };
+        let Some(context) = &self.context else { resumed_after_end() };
         let input = ManuallyDrop::new(input);
         // SAFETY: the other side takes it before this frame goes on.
         let word = unsafe { context::lend(&input) };
@@ -195,13 +196,14 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// The entry has just returned `word` with `tag`.
     #[inline]
     unsafe fn end(&mut self, word: Word, tag: usize) -> Result<Return, Payload> {
-        let mut context = self.context.take().expect("a coroutine ends once");
+        // Gives the stack back at the end of this function, after the result is out.
+        let _context = self.context.take();
         if tag == tag::FINISHED {
             // SAFETY: the entry returned a Return with this word.
-            Ok(unsafe { context.take_result(word) })
+            Ok(unsafe { context::take(word) })
         } else {
             // SAFETY: the only other tag is that of a panic.
-            Err(unsafe { context.take_panic(word) })
+            Err(unsafe { context::take_panic(word) })
         }
     }
 
@@ -213,7 +215,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         const PATIENCE: u32 = 100;
         if cfg!(panic = "unwind") {
             for _ in 0..PATIENCE {
-                let Some(context) = &mut self.context else { return true };
+                let Some(context) = &self.context else { return true };
                 // SAFETY: a context that is there is armed or suspended; the word is not
                 // looked at under this tag.
                 let landed =

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::OnceLock;
 
 use memmap2::{MmapMut, MmapOptions};
@@ -58,9 +59,8 @@ pub(crate) fn shadow_stack_active() -> bool {
         let mut features: u64 = 0;
         // SAFETY: the kernel writes one word through the pointer, or fails where it does
         // not know the request.
-        let rc = unsafe {
-            libc::syscall(libc::SYS_arch_prctl, ARCH_SHSTK_STATUS, &raw mut features)
-        };
+        let rc =
+            unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SHSTK_STATUS, &raw mut features) };
         rc == 0 && features & 1 != 0
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -78,4 +78,58 @@ pub(crate) fn shadow_stack_active() -> bool {
 
 fn check(rc: libc::c_int) -> io::Result<()> {
     if rc == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A counter that a poller can wait for.
+pub(crate) struct EventFd(OwnedFd);
+
+impl EventFd {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: eventfd has no preconditions.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        check(fd)?;
+        // SAFETY: the kernel has just opened it for us alone.
+        Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Makes it readable. Async-signal-safe; keeps `errno`.
+    pub(crate) fn notify(&self) {
+        let one = 1_u64;
+        // A full counter (EAGAIN) is readable as well: nothing is lost.
+        keep_errno(|| {
+            // SAFETY: writes eight bytes from a live integer.
+            unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
+        });
+    }
+
+    /// Makes it unreadable until the next [`notify`](Self::notify).
+    pub(crate) fn drain(&self) {
+        let mut count = 0_u64;
+        keep_errno(|| {
+            // SAFETY: reads eight bytes into a live integer; an empty counter is EAGAIN.
+            unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
+        });
+    }
+}
+
+impl AsFd for EventFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Runs `f` and puts back the `errno` of before.
+fn keep_errno(f: impl FnOnce()) {
+    // SAFETY: the location of this thread's errno is valid for as long as the thread.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { errno.read() };
+    f();
+    // SAFETY: as above.
+    unsafe { errno.write(before) };
+}
+
+/// The id of this process: a forked child has another one.
+pub(crate) fn process_id() -> u32 {
+    std::process::id()
 }

@@ -1,0 +1,228 @@
+//! The untyped job: its control block, who is running, and the crossing itself.
+//!
+//! `CURRENT` names the innermost running job of the thread. Whoever resumes a job notes
+//! in it which one was current before, and puts that back when control returns.
+
+use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::wait::{Outcome, Wait};
+use super::wait_ctx::WaitCtx;
+use super::wake::Slot;
+use super::{CancelMode, Options};
+use crate::context::{self, Context, Control, Word, tag};
+use crate::stack::{PooledStack, StackConfig, StackError};
+
+/// What a job keeps in its control block.
+pub(crate) struct Core {
+    /// The job that was current when this one was last entered.
+    parent: Cell<Option<Raw>>,
+    pub(super) blocked: Cell<u32>,
+    /// Whoever resumes it looks at `wait` and acts on it.
+    pub(super) driven: Cell<bool>,
+    /// Cancelled in the mode `Return`: pauses return an error.
+    pub(super) cancelled: Cell<bool>,
+    pub(super) mode: Cell<CancelMode>,
+    pub(super) wait: Cell<Wait>,
+    pub(super) outcome: Cell<Outcome>,
+    pub(super) slot: Cell<Option<&'static Slot>>,
+    /// Free for the driver: where it keeps its side of the job.
+    pub(super) token: Cell<usize>,
+    /// The FP control words of the side that is not running, if they are kept apart.
+    fp: Cell<Option<context::FpControl>>,
+    pub(super) wait_ctx: RefCell<Option<WaitCtx>>,
+    pub(super) stack: StackConfig,
+    /// Tells runs apart: see [`JobId`](super::JobId).
+    pub(super) run: Cell<u64>,
+}
+
+/// A job's context, by address. `Copy`: the layers above own jobs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Raw(pub(super) NonNull<Control<Core>>);
+
+/// First run numbers: each control block has 2^32 of its own.
+static RUNS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static CURRENT: Cell<Option<Raw>> = const { Cell::new(None) };
+}
+
+/// The innermost running job of this thread, whatever stack we are on.
+#[inline(always)]
+pub(super) fn innermost() -> Option<Raw> {
+    CURRENT.get()
+}
+
+/// The current job, if this code runs on its own stack: not in a coroutine that it
+/// entered, where pausing would switch the coroutine's frames away with it.
+#[inline(always)]
+pub(super) fn current() -> Option<Raw> {
+    CURRENT.get().filter(|job| job.control().contains(context::stack_pointer()))
+}
+
+impl Raw {
+    /// A new job on a pooled stack.
+    pub(super) fn new(stack: StackConfig) -> Result<Raw, StackError> {
+        let core = Core {
+            parent: Cell::new(None),
+            blocked: Cell::new(0),
+            driven: Cell::new(false),
+            cancelled: Cell::new(false),
+            mode: Cell::new(CancelMode::Unwind),
+            wait: Cell::new(Wait::Resume),
+            outcome: Cell::new(Outcome::Ready),
+            slot: Cell::new(None),
+            token: Cell::new(0),
+            fp: Cell::new(None),
+            wait_ctx: RefCell::new(None),
+            stack,
+            run: Cell::new(RUNS.fetch_add(1 << 32, Ordering::Relaxed)),
+        };
+        Ok(Raw(Context::new(PooledStack::new(stack)?, core)?.into_raw()))
+    }
+
+    pub(super) fn address(self) -> usize {
+        self.0.addr().get()
+    }
+
+    /// Whether it has been readied and not yet entered.
+    pub(super) fn is_fresh(self) -> bool {
+        self.control().is_fresh()
+    }
+
+    /// The last act of a pause: what changed in the wait context has been seen.
+    #[inline(always)]
+    pub(super) fn reset_wait_ctx(self) {
+        if let Some(ctx) = &*self.core().wait_ctx.borrow() {
+            ctx.reset();
+        }
+    }
+
+    #[inline(always)]
+    fn control(&self) -> &Control<Core> {
+        // SAFETY: a `Raw` is only reachable while its owner keeps the context alive, and
+        // everything in the block that changes is in cells.
+        unsafe { self.0.as_ref() }
+    }
+
+    #[inline(always)]
+    pub(super) fn core(&self) -> &Core {
+        &self.control().extra
+    }
+
+    /// Readies a free job to run `body` as `options` say.
+    ///
+    /// # Safety
+    /// The job neither runs nor is paused.
+    #[inline(always)]
+    pub(super) unsafe fn arm<F, T>(self, options: &Options, body: F) -> Result<(), (StackError, F)>
+    where
+        F: FnOnce() -> T,
+    {
+        if let Err(error) = self.control().check_room::<F, T>() {
+            return Err((error, body));
+        }
+        let core = self.core();
+        core.mode.set(options.cancel);
+        core.driven.set(options.driven);
+        core.fp.set(options.save_fp_control.then(context::FpControl::read));
+        if let Some(ctx) = &options.wait_ctx {
+            *core.wait_ctx.borrow_mut() = Some(ctx.clone());
+        }
+        let body = move |_: Word, entered: usize, _: NonNull<Control<Core>>| {
+            if entered != tag::GO {
+                // Cancelled before it first ran.
+                drop(body);
+                context::force_unwind();
+            }
+            body()
+        };
+        // SAFETY: free, by this function's contract; the body captures one closure `F`.
+        unsafe { context::arm(self.0, body) };
+        Ok(())
+    }
+
+    /// Runs the job until it pauses or ends. The job that came back is in the answer.
+    ///
+    /// # Safety
+    /// The job is armed or paused, and belongs to this thread.
+    #[inline(always)]
+    pub(crate) unsafe fn enter(self, how: usize) -> Back {
+        let core = self.core();
+        core.parent.set(CURRENT.replace(Some(self)));
+        core.swap_fp_control();
+        // SAFETY: armed or paused, by this function's contract.
+        let landed = unsafe { context::resume(self.0, Word::uninit(), how) };
+        // SAFETY: only jobs come back from a job, and never a null link.
+        let job = Raw(unsafe { NonNull::new_unchecked(landed.link.cast()) });
+        job.core().swap_fp_control();
+        CURRENT.set(job.core().parent.get());
+        Back { job, word: landed.word, tag: landed.tag }
+    }
+
+    /// Leaves the running job for whoever entered it.
+    ///
+    /// # Safety
+    /// The calling code runs on this job's own stack.
+    #[inline(always)]
+    pub(super) unsafe fn leave(self) {
+        // SAFETY: by this function's contract.
+        let answer = unsafe { context::pause(self.0, Word::uninit()) };
+        if answer.tag != tag::GO {
+            context::force_unwind();
+        }
+    }
+
+    /// Clears what belongs to the job that has ended, so that the next finds nothing of it.
+    #[inline(always)]
+    pub(super) fn reset(self) {
+        let core = self.core();
+        core.run.update(|run| run + 1);
+        core.blocked.set(0);
+        core.cancelled.set(false);
+        core.wait.set(Wait::Resume);
+        core.outcome.set(Outcome::Ready);
+        if let Some(slot) = core.slot.take() {
+            core.slot.set(slot.end_job());
+        }
+        if core.has_wait_ctx() {
+            drop(core.wait_ctx.take());
+        }
+    }
+
+    /// Gives the stack back.
+    ///
+    /// # Safety
+    /// The job neither runs nor is paused, and nobody uses it again.
+    pub(super) unsafe fn free(self) {
+        if let Some(slot) = self.core().slot.take() {
+            slot.release();
+        }
+        // SAFETY: the owner gives it up, and nothing lives on the stack.
+        drop(unsafe { Context::from_raw(self.0) });
+    }
+}
+
+impl Core {
+    fn has_wait_ctx(&self) -> bool {
+        // A borrow is only ever held for a clone, so it cannot be mutably borrowed here.
+        self.wait_ctx.borrow().is_some()
+    }
+
+    /// Exchanges the thread's FP control words with those of the other side.
+    #[inline(always)]
+    fn swap_fp_control(&self) {
+        if let Some(theirs) = self.fp.get() {
+            self.fp.set(Some(context::FpControl::read()));
+            theirs.write();
+        }
+    }
+}
+
+/// What [`Raw::enter`] comes back with.
+pub(crate) struct Back {
+    pub(crate) job: Raw,
+    pub(crate) word: Word,
+    pub(crate) tag: usize,
+}

@@ -1,0 +1,111 @@
+//! Where the wakes for one driver arrive: a lock-free list and an eventfd.
+//!
+//! Inboxes are never freed, only reused, so a late waker never touches dead memory: at
+//! worst it wakes a driver that finds nothing for it.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::ptr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use super::wake::Slot;
+use crate::sys::EventFd;
+
+/// One driver's inbox. See the module documentation.
+pub(crate) struct Inbox {
+    head: AtomicPtr<Slot>,
+    asleep: AtomicBool,
+    event: EventFd,
+}
+
+/// Inboxes whose driver is gone.
+static FREE: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());
+
+impl Inbox {
+    /// An inbox for a new driver, to be given back by [`release`](Self::release).
+    pub(crate) fn take() -> io::Result<&'static Inbox> {
+        if let Some(inbox) = FREE.lock().unwrap_or_else(|poison| poison.into_inner()).pop() {
+            return Ok(inbox);
+        }
+        let event = EventFd::new()?;
+        let head = AtomicPtr::new(ptr::null_mut());
+        Ok(Box::leak(Box::new(Inbox { head, asleep: AtomicBool::new(false), event })))
+    }
+
+    pub(crate) fn release(&'static self) {
+        self.asleep.store(false, Ordering::Relaxed);
+        self.drain(|_| {});
+        FREE.lock().unwrap_or_else(|poison| poison.into_inner()).push(self);
+    }
+
+    /// Readable when somebody has pushed while the driver slept.
+    pub(crate) fn event(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+
+    /// Adds `slot`, whose QUEUED flag the caller has just set.
+    pub(super) fn push(&self, slot: &'static Slot) {
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            slot.next.store(head, Ordering::Relaxed);
+            let new = ptr::from_ref(slot).cast_mut();
+            // SeqCst: against the store to `asleep` in `may_sleep`, one of the two sides
+            // sees the other's.
+            match self.head.compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => head = now,
+            }
+        }
+        self.look_again();
+    }
+
+    /// Has a sleeping driver look at its jobs once more.
+    pub(super) fn look_again(&self) {
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            self.event.notify();
+        }
+    }
+
+    /// Announces that the driver is about to wait for [`event`](Self::event); false if
+    /// there is something to take out first. Undone by [`awake`](Self::awake).
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        self.head.load(Ordering::SeqCst).is_null() || {
+            self.asleep.store(false, Ordering::Relaxed);
+            false
+        }
+    }
+
+    /// The driver no longer sleeps.
+    pub(crate) fn awake(&self) {
+        if !self.asleep.swap(false, Ordering::SeqCst) {
+            self.event.drain();
+        }
+    }
+
+    /// Hands out the tokens of all jobs that were woken, the first one first.
+    pub(crate) fn drain(&self, mut woken: impl FnMut(usize)) {
+        if self.head.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        let mut taken = self.head.swap(ptr::null_mut(), Ordering::Acquire);
+        let mut first = ptr::null_mut::<Slot>();
+        // The list is last in, first out: turn it round.
+        while let Some(slot) = Slot::from_list(taken) {
+            let next = slot.next.swap(first, Ordering::Relaxed);
+            first = taken;
+            taken = next;
+        }
+        while let Some(slot) = Slot::from_list(first) {
+            // Before `taken_out`: afterwards somebody else may push it.
+            first = slot.next.load(Ordering::Relaxed);
+            if slot.taken_out() {
+                match slot.inbox() {
+                    Some(inbox) if !ptr::eq(inbox, self) => slot.forward(inbox),
+                    _ => woken(slot.token()),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,483 @@
+//! Jobs: functions that pause in the middle of their call stack, as OpenSSL's ASYNC_JOB.
+//!
+//! ```
+//! use siding::job::{self, Progress};
+//!
+//! let Progress::Paused(job) = job::start(|| {
+//!     job::pause().unwrap(); // from any depth
+//!     "done"
+//! })
+//! .unwrap() else {
+//!     unreachable!()
+//! };
+//! // ... do other work, then:
+//! assert!(matches!(job.resume(), Progress::Finished("done")));
+//! ```
+//!
+//! The behaviour is that of ASYNC_start_job(3) and ASYNC_WAIT_CTX_new(3); beyond it, jobs
+//! nest, can be cancelled, and are guarded against overflow. A job belongs to the thread
+//! that started it.
+//!
+//! # Safety
+//!
+//! The typed handle [`Job`] owns a paused job: it is resumed at most once at a time, and
+//! its stack is recycled only when it has ended.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic;
+
+use crate::context::{self, tag};
+use crate::stack::{StackConfig, StackError};
+
+mod core;
+mod inbox;
+mod pool;
+mod wait;
+mod wait_ctx;
+mod wake;
+
+pub use pool::{InvalidPoolSize, cleanup_thread, init_thread};
+pub use wait::{
+    Interest, Outcome, Wait, WaitError, park, park_until, sleep, wait, wait_fd, wake_handle,
+    yield_now,
+};
+pub use wait_ctx::WaitCtx;
+pub use wake::Wake;
+
+use core::{Back, Raw};
+
+/// What happens in a paused job that is cancelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CancelMode {
+    /// The pause in progress unwinds, so that destructors run. For jobs whose frames,
+    /// between start and pause, are all Rust: through a C frame the process aborts.
+    #[default]
+    Unwind,
+    /// The pause in progress and all later ones return [`Cancelled`], and the job takes
+    /// its own error path to the end. Needed where C frames lie between.
+    Return,
+}
+
+/// The job has been cancelled: return from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled;
+
+/// How a job is to run. [`start`] takes the default.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub(crate) stack: StackConfig,
+    pub(crate) cancel: CancelMode,
+    pub(crate) save_fp_control: bool,
+    pub(crate) driven: bool,
+    pub(crate) wait_ctx: Option<WaitCtx>,
+}
+
+/// How far a job got.
+#[derive(Debug)]
+pub enum Progress<T> {
+    /// It returned this.
+    Finished(T),
+    /// It waits to be resumed.
+    Paused(Job<T>),
+}
+
+/// A paused job. Dropping it cancels it.
+///
+/// It stays on its thread:
+///
+/// ```compile_fail,E0277
+/// fn needs_send<T: Send>() {}
+/// needs_send::<siding::job::Job<()>>();
+/// ```
+///
+/// and is resumed by value, so never twice:
+///
+/// ```compile_fail,E0382
+/// # let siding::job::Progress::Paused(job) = siding::job::start(|| ()).unwrap() else { panic!() };
+/// job.resume();
+/// job.resume();
+/// ```
+pub struct Job<T> {
+    raw: Raw,
+    result: PhantomData<(T, *mut ())>,
+}
+
+/// Why a job was not started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The thread has as many jobs as [`init_thread`] allows. Try again when one has ended.
+    NoJobs,
+    /// No stack could be had.
+    Stack(StackError),
+}
+
+/// A job that was not started, with the closure it was to run.
+pub struct NotStarted<F> {
+    /// Why.
+    pub error: StartError,
+    /// The closure, untouched.
+    pub closure: F,
+}
+
+/// Which job this is: equal only for the same run of the same job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JobId {
+    address: usize,
+    run: u64,
+}
+
+/// Starts a job on this thread with the default [`Options`].
+///
+/// # Errors
+///
+/// The closure comes back if there is no job to be had: see [`StartError`].
+///
+/// # Panics
+///
+/// With the job's panic, if it panics before its first pause.
+#[inline]
+pub fn start<T: 'static, F: FnOnce() -> T + 'static>(
+    closure: F,
+) -> Result<Progress<T>, NotStarted<F>> {
+    const DEFAULT: Options = Options::new();
+    DEFAULT.start(closure)
+}
+
+/// Pauses the current job, from any depth of its call stack: whoever started or resumed
+/// it goes on. Returns when it is resumed. (ASYNC_pause_job(3).)
+///
+/// It does nothing outside a job, while [`block_pause`] is in force, and in a coroutine
+/// that the job has entered, whose frames lie on another stack.
+///
+/// # Errors
+///
+/// [`Cancelled`], if the job was cancelled in the mode [`CancelMode::Return`].
+#[inline(always)]
+pub fn pause() -> Result<(), Cancelled> {
+    let Some(job) = core::current() else { return Ok(()) };
+    let core = job.core();
+    if core.cancelled.get() {
+        return Err(Cancelled);
+    }
+    if core.blocked.get() == 0 {
+        // SAFETY: `current` found this code on the job's own stack.
+        unsafe { job.leave() };
+        if core.cancelled.get() {
+            return Err(Cancelled);
+        }
+        job.reset_wait_ctx();
+    }
+    Ok(())
+}
+
+/// The current job: the innermost one that runs this code, coroutines in it included.
+pub fn current() -> Option<JobId> {
+    core::innermost().map(Raw::id)
+}
+
+/// The wait context that the current job was started with.
+pub fn wait_ctx() -> Option<WaitCtx> {
+    core::innermost().and_then(|job| job.core().wait_ctx.borrow().clone())
+}
+
+/// Keeps the current job from pausing until the guard is dropped; guards nest.
+/// (ASYNC_block_pause(3).) The count belongs to the job. Outside a job it does nothing.
+pub fn block_pause() -> BlockPause {
+    let job = core::innermost();
+    if let Some(job) = job {
+        job.core().blocked.update(|count| count + 1);
+    }
+    BlockPause { job: job.map(Raw::id), thread: PhantomData }
+}
+
+/// Keeps a job from pausing: see [`block_pause`].
+#[must_use = "the job may pause again as soon as the guard is dropped"]
+#[derive(Debug)]
+pub struct BlockPause {
+    job: Option<JobId>,
+    thread: PhantomData<*mut ()>,
+}
+
+impl Drop for BlockPause {
+    fn drop(&mut self) {
+        // A guard that was carried out of its job finds another one current, or none:
+        // then the job has ended, and its count with it, or is paused and keeps it.
+        if let Some(job) = core::innermost()
+            && Some(job.id()) == self.job
+        {
+            job.core().blocked.update(|count| count.saturating_sub(1));
+        }
+    }
+}
+
+impl Options {
+    /// A pooled stack of the default size; cancelled by unwinding; nobody drives it.
+    pub const fn new() -> Self {
+        Options {
+            stack: StackConfig::DEFAULT,
+            cancel: CancelMode::Unwind,
+            save_fp_control: false,
+            driven: false,
+            wait_ctx: None,
+        }
+    }
+
+    /// The stack to run on. Only jobs on the default one are recycled as a whole.
+    pub const fn stack(mut self, stack: StackConfig) -> Self {
+        self.stack = stack;
+        self
+    }
+
+    /// What cancelling does.
+    pub const fn cancel_mode(mut self, mode: CancelMode) -> Self {
+        self.cancel = mode;
+        self
+    }
+
+    /// Gives the job FP control words of its own (rounding, exception masks; x86_64 MXCSR
+    /// and x87 control word, aarch64 FPCR, riscv64 fcsr), which start as a copy of the
+    /// caller's. Otherwise job and resumer share the thread's, which costs nothing; this
+    /// costs about 5 ns a round trip on x86_64.
+    pub const fn save_fp_control(mut self, save: bool) -> Self {
+        self.save_fp_control = save;
+        self
+    }
+
+    /// Promises that whoever resumes the job looks at [`Job::waiting`] and acts on it, so
+    /// that waits inside are no error.
+    pub const fn driven(mut self, driven: bool) -> Self {
+        self.driven = driven;
+        self
+    }
+
+    /// The wait context of the job, by which code inside tells when to resume it.
+    pub fn wait_ctx(mut self, ctx: WaitCtx) -> Self {
+        self.wait_ctx = Some(ctx);
+        self
+    }
+
+    /// Starts a job on this thread: see [`start`].
+    ///
+    /// # Errors
+    ///
+    /// As [`start`].
+    ///
+    /// # Panics
+    ///
+    /// As [`start`].
+    // switch 2/7: a job from the pool, armed with the closure.
+    #[inline]
+    pub fn start<T: 'static, F: FnOnce() -> T + 'static>(
+        &self,
+        closure: F,
+    ) -> Result<Progress<T>, NotStarted<F>> {
+        let raw = self.ready(closure)?;
+        // SAFETY: armed with a closure that returns a T.
+        Ok(unsafe { raw.run(tag::GO) })
+    }
+
+    /// A job that has not run yet.
+    #[inline]
+    pub(crate) fn ready<T, F: FnOnce() -> T>(&self, closure: F) -> Result<Raw, NotStarted<F>> {
+        let raw = match pool::take(self.stack) {
+            Ok(raw) => raw,
+            Err(error) => return Err(NotStarted { error, closure }),
+        };
+        // SAFETY: free: it comes from the pool.
+        match unsafe { raw.arm(self, closure) } {
+            Ok(()) => Ok(raw),
+            Err((error, closure)) => {
+                pool::put(raw);
+                Err(NotStarted { error: error.into(), closure })
+            }
+        }
+    }
+}
+
+impl Raw {
+    /// Enters the job and makes a typed answer of what comes back.
+    ///
+    /// # Safety
+    /// It is armed or paused, its closure returns a `T`, and its driver does not let it
+    /// hand over to other jobs.
+    #[inline(always)]
+    unsafe fn run<T>(self, how: usize) -> Progress<T> {
+        // SAFETY: armed or paused.
+        let back = unsafe { self.enter(how) };
+        if back.tag == tag::PAUSED {
+            return Progress::Paused(Job { raw: back.job, result: PhantomData });
+        }
+        // SAFETY: it has ended, and returns a T.
+        match unsafe { back.end() } {
+            Ok(value) => Progress::Finished(value),
+            Err(payload) => panic::resume_unwind(payload),
+        }
+    }
+
+    fn id(self) -> JobId {
+        JobId { address: self.address(), run: self.core().run.get() }
+    }
+
+    /// Ends a job that has not: see [`Job::cancel`].
+    ///
+    /// # Safety
+    /// Armed or paused, its closure returns a `T`, and nobody enters it afterwards.
+    #[cold]
+    pub(crate) unsafe fn cancel<T>(self) {
+        /// A loop around `catch_unwind` may swallow the unwinding this often.
+        const PATIENCE: u32 = 100;
+        let unwind = self.core().mode.get() == CancelMode::Unwind && cfg!(panic = "unwind");
+        let how = if unwind || self.is_fresh() { tag::UNWIND } else { tag::GO };
+        self.core().cancelled.set(how == tag::GO);
+        for _ in 0..PATIENCE {
+            // SAFETY: armed or paused.
+            let back = unsafe { self.enter(how) };
+            if back.tag != tag::PAUSED {
+                // SAFETY: it has ended, and returns a T. A panic was reported by the hook.
+                drop(unsafe { back.end::<T>() });
+                return;
+            }
+        }
+        // It will not end: its stack is leaked with everything on it.
+    }
+}
+
+impl Back {
+    /// Takes the result of a job that has ended, which goes back to the pool.
+    ///
+    /// # Safety
+    /// The tag says that it has ended, and its closure returns a `T`.
+    #[inline(always)]
+    pub(crate) unsafe fn end<T>(self) -> Result<T, context::Payload> {
+        let result = if self.tag == tag::FINISHED {
+            // SAFETY: the entry returned a T with this word.
+            Ok(unsafe { context::take(self.word) })
+        } else {
+            // SAFETY: the only other tag is that of a panic.
+            Err(unsafe { context::take_panic(self.word) })
+        };
+        pool::put(self.job);
+        result
+    }
+}
+
+impl<T> Job<T> {
+    /// Goes on with the job where it paused.
+    ///
+    /// # Panics
+    ///
+    /// With the job's panic, if it panics.
+    #[inline(always)]
+    pub fn resume(self) -> Progress<T> {
+        let job = ManuallyDrop::new(self);
+        // SAFETY: a `Job` is paused, and returns a T.
+        unsafe { job.raw.run(tag::GO) }
+    }
+
+    /// Goes on with the job and tells it how its [wait](Self::waiting) ended.
+    ///
+    /// # Panics
+    ///
+    /// As [`resume`](Self::resume).
+    pub fn resume_with(self, outcome: Outcome) -> Progress<T> {
+        self.raw.core().outcome.set(outcome);
+        self.resume()
+    }
+
+    /// What it waits for.
+    pub fn waiting(&self) -> Wait {
+        self.raw.core().wait.get()
+    }
+
+    /// Ends the job in the [`CancelMode`] it was started with: by unwinding it, or by
+    /// letting its pause return an error and running it to its end. Its result is dropped;
+    /// a panic of its own on the way is reported by the panic hook and goes no further.
+    ///
+    /// A job that keeps pausing all the same, because it catches the unwinding in a loop,
+    /// is given up: it never runs again, and its stack is leaked.
+    pub fn cancel(self) {
+        drop(self);
+    }
+
+    /// Which job it is.
+    pub fn id(&self) -> JobId {
+        self.raw.id()
+    }
+
+    /// A handle that wakes it.
+    pub fn wake_handle(&self) -> Wake {
+        self.raw.slot().handle()
+    }
+
+    /// The wait context it was started with.
+    pub fn wait_ctx(&self) -> Option<WaitCtx> {
+        self.raw.core().wait_ctx.borrow().clone()
+    }
+}
+
+impl<T> Drop for Job<T> {
+    fn drop(&mut self) {
+        // SAFETY: a `Job` is paused, returns a T, and goes away.
+        unsafe { self.raw.cancel::<T>() };
+    }
+}
+
+impl<T> fmt::Debug for Job<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("id", &self.id()).field("waiting", &self.waiting()).finish()
+    }
+}
+
+impl<F> fmt::Debug for NotStarted<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotStarted").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Display for NotStarted<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<F> std::error::Error for NotStarted<F> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoJobs => f.write_str("no job is free on this thread, and its limit is reached"),
+            Self::Stack(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoJobs => None,
+            Self::Stack(error) => Some(error),
+        }
+    }
+}
+
+impl From<StackError> for StartError {
+    fn from(error: StackError) -> Self {
+        StartError::Stack(error)
+    }
+}
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the job has been cancelled")
+    }
+}
+
+impl std::error::Error for Cancelled {}

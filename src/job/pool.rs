@@ -1,0 +1,146 @@
+//! The jobs of one thread: a limit on all of them, and free ones ready to start.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use super::StartError;
+use super::core::Raw;
+use crate::stack::StackConfig;
+
+struct Pool {
+    free: RefCell<Vec<Raw>>,
+    /// Free, running and paused.
+    total: Cell<usize>,
+    /// 0 for no limit.
+    max_size: Cell<usize>,
+    /// Free jobs kept for reuse; more are given back.
+    keep: Cell<usize>,
+}
+
+/// Free jobs a thread keeps unless `init_thread` asked for more.
+const KEEP: usize = 64;
+
+thread_local! {
+    static POOL: Pool = const {
+        Pool {
+            free: RefCell::new(Vec::new()),
+            total: Cell::new(0),
+            max_size: Cell::new(0),
+            keep: Cell::new(KEEP),
+        }
+    };
+}
+
+/// Sizes that contradict each other or exceed `i32::MAX`: see [`init_thread`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidPoolSize;
+
+impl fmt::Display for InvalidPoolSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("invalid pool size")
+    }
+}
+
+impl std::error::Error for InvalidPoolSize {}
+
+/// Limits this thread to `max_size` jobs at a time, free ones included (0: no limit), and
+/// has `init_size` of them ready. Called again, it adjusts the same pool. Threads that do
+/// not call it have no limit. (ASYNC_init_thread(3).)
+///
+/// Fewer than `init_size` may be ready when memory is short: that is no error.
+///
+/// # Errors
+///
+/// If `init_size` is larger than `max_size` (also when that is 0, as in OpenSSL), or
+/// `max_size` than `i32::MAX`.
+pub fn init_thread(max_size: usize, init_size: usize) -> Result<(), InvalidPoolSize> {
+    if init_size > max_size || max_size > i32::MAX as usize {
+        return Err(InvalidPoolSize);
+    }
+    POOL.with(|pool| {
+        pool.max_size.set(max_size);
+        pool.keep.set(init_size.max(KEEP));
+        while pool.total.get() < init_size {
+            let Ok(job) = Raw::new(StackConfig::DEFAULT) else { break };
+            pool.total.set(pool.total.get() + 1);
+            pool.free.borrow_mut().push(job);
+        }
+    });
+    Ok(())
+}
+
+/// Frees this thread's idle jobs and lifts its limit. Running and paused jobs are not
+/// affected. (ASYNC_cleanup_thread(3).)
+pub fn cleanup_thread() {
+    // The pool of an ending thread is already gone.
+    let _ = POOL.try_with(|pool| {
+        pool.max_size.set(0);
+        pool.keep.set(KEEP);
+        pool.free_all();
+    });
+}
+
+/// The most recently freed job, or a new one.
+#[inline]
+pub(super) fn take(stack: StackConfig) -> Result<Raw, StartError> {
+    POOL.try_with(|pool| {
+        if stack == StackConfig::DEFAULT
+            && let Some(job) = pool.free.borrow_mut().pop()
+        {
+            return Ok(job);
+        }
+        pool.create(stack)
+    })
+    .unwrap_or_else(|_| Ok(Raw::new(stack)?))
+}
+
+/// Takes back a job that has ended.
+#[inline]
+pub(super) fn put(job: Raw) {
+    job.reset();
+    let kept = POOL.try_with(|pool| {
+        let mut free = pool.free.borrow_mut();
+        let keep = job.core().stack == StackConfig::DEFAULT && free.len() < pool.keep.get();
+        if keep {
+            free.push(job);
+        } else {
+            pool.total.set(pool.total.get().saturating_sub(1));
+        }
+        keep
+    });
+    if !kept.unwrap_or(false) {
+        // SAFETY: the job has ended, and is not in the pool.
+        unsafe { job.free() };
+    }
+}
+
+impl Pool {
+    #[cold]
+    fn create(&self, stack: StackConfig) -> Result<Raw, StartError> {
+        let limit = self.max_size.get();
+        if limit != 0 && self.total.get() >= limit {
+            // A free job of another kind may make room.
+            let Some(job) = self.free.borrow_mut().pop() else { return Err(StartError::NoJobs) };
+            self.total.set(self.total.get() - 1);
+            // SAFETY: it was free, and is no longer in the pool.
+            unsafe { job.free() };
+        }
+        let job = Raw::new(stack)?;
+        self.total.set(self.total.get() + 1);
+        Ok(job)
+    }
+
+    fn free_all(&self) {
+        for job in self.free.take() {
+            self.total.set(self.total.get().saturating_sub(1));
+            // SAFETY: it was free, and is no longer in the pool.
+            unsafe { job.free() };
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.free_all();
+    }
+}

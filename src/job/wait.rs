@@ -1,0 +1,212 @@
+//! Waiting inside a job: pausing with a reason, for whoever resumes it to act on.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use super::core::{self, Raw};
+use super::wake::{Slot, Wake};
+
+/// What a paused job waits for. A driver acts on it: a scheduler, a future, or a loop of
+/// your own around a job started with [`Options::driven`](super::Options::driven).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// [`pause`](super::pause): its wait context tells when it is worth resuming.
+    Resume,
+    /// [`yield_now`]: nothing, it can be resumed at once.
+    Yield,
+    /// [`park`]: a [`Wake`], or the instant given.
+    Wake {
+        /// Resume it at this instant at the latest.
+        until: Option<Instant>,
+    },
+    /// [`wait_fd`]: a file descriptor, or the instant given.
+    Fd {
+        /// The descriptor; it stays open as long as the job waits.
+        fd: RawFd,
+        /// What to wait for.
+        interest: Interest,
+        /// Resume it at this instant at the latest.
+        until: Option<Instant>,
+    },
+}
+
+/// What a descriptor should become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Interest {
+    /// Readable: data, end of file or an error.
+    Readable,
+    /// Writable: room, or an error.
+    Writable,
+}
+
+/// How a driver ends a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// What it waited for is there.
+    Ready,
+    /// The instant has come first.
+    TimedOut,
+    /// The descriptor cannot be waited for; the error's raw OS code.
+    Failed(i32),
+}
+
+/// Why a wait did not end as wished.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The job has been cancelled: return from it.
+    Cancelled,
+    /// The instant given has come first.
+    TimedOut,
+    /// Nobody would act on the wait: outside a job, in a coroutine inside one, or in a
+    /// job that was started without a driver.
+    NotDriven,
+    /// The job must not pause at present: see [`block_pause`](super::block_pause).
+    Blocked,
+    /// The descriptor cannot be waited for.
+    Io(io::Error),
+}
+
+/// Lets other jobs of the same driver run. Outside a job, and where the job cannot pause,
+/// it does nothing.
+///
+/// # Errors
+///
+/// [`WaitError::Cancelled`] in a cancelled job.
+#[inline]
+pub fn yield_now() -> Result<(), WaitError> {
+    match wait(Wait::Yield) {
+        Err(WaitError::NotDriven | WaitError::Blocked) => Ok(()),
+        result => result,
+    }
+}
+
+/// Waits until a [`Wake`] of this job is used. Returns at once if one has been since the
+/// last wait.
+///
+/// # Errors
+///
+/// See [`WaitError`].
+pub fn park() -> Result<(), WaitError> {
+    wait(Wait::Wake { until: None })
+}
+
+/// Waits until a [`Wake`] of this job is used, but no longer than to `deadline`.
+///
+/// # Errors
+///
+/// See [`WaitError`].
+pub fn park_until(deadline: Instant) -> Result<(), WaitError> {
+    wait(Wait::Wake { until: Some(deadline) })
+}
+
+/// Waits for `duration`.
+///
+/// # Errors
+///
+/// See [`WaitError`]; never `TimedOut`.
+pub fn sleep(duration: Duration) -> Result<(), WaitError> {
+    // Beyond what the clock can say is for ever.
+    let deadline = Instant::now().checked_add(duration);
+    loop {
+        match wait(Wait::Wake { until: deadline }) {
+            Err(WaitError::TimedOut) => return Ok(()),
+            Ok(()) => continue, // a wake; not what we wait for
+            other => return other,
+        }
+    }
+}
+
+/// Waits until `fd` is as `interest` says, at most until `deadline`.
+///
+/// # Errors
+///
+/// See [`WaitError`].
+pub fn wait_fd(
+    fd: impl AsFd,
+    interest: Interest,
+    deadline: Option<Instant>,
+) -> Result<(), WaitError> {
+    let fd = fd.as_fd().as_raw_fd();
+    wait(Wait::Fd { fd, interest, until: deadline })
+}
+
+/// A handle that wakes the current job, or `None` outside a job.
+pub fn wake_handle() -> Option<Wake> {
+    core::current().map(|job| job.slot().handle())
+}
+
+/// Pauses the current job until its driver says that `wait` is over.
+///
+/// # Errors
+///
+/// See [`WaitError`].
+#[inline]
+pub fn wait(wait: Wait) -> Result<(), WaitError> {
+    let Some(job) = core::current() else { return Err(WaitError::NotDriven) };
+    let core = job.core();
+    if core.cancelled.get() {
+        return Err(WaitError::Cancelled);
+    }
+    if !core.driven.get() {
+        return Err(WaitError::NotDriven);
+    }
+    if core.blocked.get() != 0 {
+        return Err(WaitError::Blocked);
+    }
+    let wakeable = matches!(wait, Wait::Wake { .. });
+    if wakeable && job.slot().consume() {
+        return Ok(());
+    }
+    core.wait.set(wait);
+    // SAFETY: `current` found this code on the job's own stack.
+    unsafe { job.leave() };
+    core.wait.set(Wait::Resume);
+    if core.cancelled.get() {
+        return Err(WaitError::Cancelled);
+    }
+    match core.outcome.replace(Outcome::Ready) {
+        Outcome::Ready => {
+            if wakeable {
+                job.slot().consume();
+            }
+            Ok(())
+        }
+        Outcome::TimedOut => Err(WaitError::TimedOut),
+        Outcome::Failed(code) => Err(WaitError::Io(io::Error::from_raw_os_error(code))),
+    }
+}
+
+impl Raw {
+    /// The job's wake slot, which it has from the first time one is needed.
+    pub(crate) fn slot(self) -> &'static Slot {
+        let slot = self.core().slot.get().unwrap_or_else(Slot::take);
+        self.core().slot.set(Some(slot));
+        slot
+    }
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("the job has been cancelled"),
+            Self::TimedOut => f.write_str("the deadline has passed"),
+            Self::NotDriven => f.write_str("not inside a job that somebody drives"),
+            Self::Blocked => f.write_str("the job must not pause: block_pause is in force"),
+            Self::Io(error) => write!(f, "cannot wait for the descriptor: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for WaitError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}

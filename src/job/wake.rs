@@ -1,0 +1,197 @@
+//! Wake handles: any thread or signal handler tells a job's driver to resume it.
+//!
+//! A handle names a slot and a generation. Slots are never freed, so a handle of a job
+//! that has ended leads to readable memory, where another generation stands: it has no
+//! effect. One atomic word per slot decides everything:
+//!
+//! ```text
+//! generation (32) | handles (24) | ... | QUEUED | NOTIFIED
+//! ```
+//!
+//! Whoever sets QUEUED owns the slot's `next` and pushes it on the inbox of the driver;
+//! the driver clears QUEUED when it takes the slot out. NOTIFIED stays until the job
+//! consumes it, so a wake that comes before the wait is not lost.
+
+use std::fmt;
+use std::ptr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use super::inbox::Inbox;
+
+const NOTIFIED: u64 = 1;
+const QUEUED: u64 = 2;
+/// The job is gone while the slot was queued: whoever takes it out recycles it.
+const ABANDONED: u64 = 4;
+const HANDLE: u64 = 1 << 8;
+const HANDLES: u64 = 0xff_ffff << 8;
+const GENERATION: u64 = 1 << 32;
+
+/// Where the wakes of one job meet.
+pub(crate) struct Slot {
+    state: AtomicU64,
+    /// Owned by whoever set QUEUED.
+    pub(super) next: AtomicPtr<Slot>,
+    inbox: AtomicPtr<Inbox>,
+    token: AtomicUsize,
+}
+
+/// Slots of jobs whose memory was given back.
+static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
+
+/// Wakes one job: whoever drives it resumes it soon.
+///
+/// May be used from any thread; [`wake`](Self::wake) also from a signal handler. A wake
+/// that comes too late, twice, or before the job waits is harmless: wakes do not count,
+/// and one that comes early makes the next wait return at once.
+///
+/// A scheduler whose jobs all wait keeps waiting as long as such a handle exists, so let
+/// it go when it is of no more use.
+pub struct Wake {
+    slot: &'static Slot,
+    generation: u64,
+}
+
+impl Slot {
+    /// A slot from the free list, or new ones, never to be freed.
+    pub(super) fn take() -> &'static Slot {
+        const CHUNK: usize = 64;
+        let mut free = FREE.lock().unwrap_or_else(|poison| poison.into_inner());
+        if free.is_empty() {
+            free.extend(Box::leak(Box::new([const { Slot::new() }; CHUNK])).iter());
+        }
+        free.pop().expect("just filled")
+    }
+
+    const fn new() -> Slot {
+        Slot {
+            state: AtomicU64::new(0),
+            next: AtomicPtr::new(ptr::null_mut()),
+            inbox: AtomicPtr::new(ptr::null_mut()),
+            token: AtomicUsize::new(0),
+        }
+    }
+
+    /// Puts the slot back on the free list. Its job has ended: see [`end_job`](Self::end_job).
+    pub(super) fn release(&'static self) {
+        FREE.lock().unwrap_or_else(|poison| poison.into_inner()).push(self);
+    }
+
+    /// Sends wakes to `inbox`, where the job goes by `token`.
+    pub(super) fn connect(&self, inbox: &'static Inbox, token: usize) {
+        self.token.store(token, Ordering::Relaxed);
+        self.inbox.store(ptr::from_ref(inbox).cast_mut(), Ordering::Release);
+    }
+
+    /// The inbox of the present driver.
+    pub(super) fn inbox(&self) -> Option<&'static Inbox> {
+        // SAFETY: null, or stored by `connect` from a reference to an inbox, which is never freed.
+        unsafe { self.inbox.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// A slot in a list of `next` pointers.
+    pub(super) fn from_list(entry: *mut Slot) -> Option<&'static Slot> {
+        // SAFETY: null, or pushed from a reference to a slot, which is never freed.
+        unsafe { entry.as_ref() }
+    }
+
+    /// Queues the slot on another inbox: its job has changed drivers in the meantime.
+    pub(super) fn forward(&'static self, inbox: &Inbox) {
+        if self.state.fetch_or(QUEUED, Ordering::AcqRel) & QUEUED == 0 {
+            inbox.push(self);
+        }
+    }
+
+    pub(super) fn token(&self) -> usize {
+        self.token.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn handle(&'static self) -> Wake {
+        let generation = self.state.fetch_add(HANDLE, Ordering::Relaxed) / GENERATION;
+        Wake { slot: self, generation }
+    }
+
+    /// Whether a handle of the present job exists.
+    pub(super) fn has_handles(&self) -> bool {
+        self.state.load(Ordering::Acquire) & HANDLES != 0
+    }
+
+    /// Whether the job has been woken since this was last asked.
+    pub(super) fn consume(&self) -> bool {
+        self.state.fetch_and(!NOTIFIED, Ordering::Acquire) & NOTIFIED != 0
+    }
+
+    /// Makes all handles stale. Gives the slot back for the next job, unless it is still
+    /// queued somewhere.
+    pub(super) fn end_job(&'static self) -> Option<&'static Slot> {
+        let next = |state: u64| (state / GENERATION + 1) % (1 << 32) * GENERATION;
+        let end = |state: u64| match state & QUEUED {
+            0 => next(state),
+            queued => next(state) | queued | ABANDONED,
+        };
+        let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |s| Some(end(s)));
+        (before.unwrap_or(0) & QUEUED == 0).then_some(self)
+    }
+
+    /// Called by the driver that took the slot out of its inbox: whether it still means
+    /// a job that wants waking.
+    pub(super) fn taken_out(&'static self) -> bool {
+        let before = self.state.fetch_and(!(QUEUED | ABANDONED), Ordering::AcqRel);
+        if before & ABANDONED != 0 {
+            self.release();
+        }
+        before & (NOTIFIED | ABANDONED) == NOTIFIED
+    }
+
+    /// Runs `change` on the state as long as `generation` is the present one.
+    fn update(&self, generation: u64, change: impl Fn(u64) -> u64) -> Option<u64> {
+        self.state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
+                (state / GENERATION == generation).then(|| change(state))
+            })
+            .ok()
+    }
+}
+
+impl Wake {
+    /// Has the job resumed, now or when it next waits. Lock-free; at most one system
+    /// call, when the driver sleeps. `errno` is kept.
+    pub fn wake(&self) {
+        let inbox = self.slot.inbox();
+        // Without a driver there is nothing to queue on: the next wait finds the note.
+        let flags = if inbox.is_some() { NOTIFIED | QUEUED } else { NOTIFIED };
+        let before = self.slot.update(self.generation, |state| state | flags);
+        if let (Some(inbox), Some(before)) = (inbox, before)
+            && before & QUEUED == 0
+        {
+            inbox.push(self.slot);
+        }
+    }
+}
+
+impl Clone for Wake {
+    fn clone(&self) -> Self {
+        // A stale handle is not counted, nor is its clone.
+        self.slot.update(self.generation, |state| state + HANDLE);
+        Wake { ..*self }
+    }
+}
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        let before = self.slot.update(self.generation, |state| state - HANDLE);
+        // The driver may be waiting for nothing but this handle: let it look again.
+        if before.is_some_and(|state| state & HANDLES == HANDLE)
+            && let Some(inbox) = self.slot.inbox()
+        {
+            inbox.look_again();
+        }
+    }
+}
+
+impl fmt::Debug for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slot: *const Slot = self.slot;
+        write!(f, "Wake({slot:p}, generation {})", self.generation)
+    }
+}
