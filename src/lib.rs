@@ -2,6 +2,8 @@
 
 pub mod coroutine;
 pub mod job;
+#[cfg(feature = "scheduler")]
+pub mod scheduler;
 pub mod stack;
 
 mod arch;

@@ -45,6 +45,7 @@ pub(crate) type Word = MaybeUninit<*mut ()>;
 /// Where a paused side of a switch goes on. Field order is part of the format:
 /// `fp` and `pc` as in a stack frame, so that frame-pointer chains run through it.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub(crate) struct Record {
     /// The register LLVM reserves besides the frame pointer. In a fresh record, the entry.
     pub(crate) reserved: usize,
@@ -92,8 +93,8 @@ mod contract {
     const _: fn() -> FpControl = FpControl::read;
     const _: fn(&FpControl) = FpControl::write;
 
-    const _: () = assert!(size_of::<Link>() == 8 * size_of::<usize>());
-    const _: () = assert!(core::mem::offset_of!(Link, outer) == 4 * size_of::<usize>());
+    const _: () = assert!(size_of::<Link>() == 2 * size_of::<Record>());
+    const _: () = assert!(core::mem::offset_of!(Link, outer) == size_of::<Record>());
     const _: () = assert!(STACK_ALIGN.is_power_of_two());
 }
 

@@ -74,8 +74,9 @@ struct Placed<X, S> {
     stack: S,
 }
 
-/// What lies below the control block, in turn.
+/// What lies below the control block, in turn: only its size and alignment count.
 #[repr(C)]
+#[allow(dead_code, reason = "the fields are reached by casts")]
 union Slot<F, R> {
     closure: ManuallyDrop<F>,
     result: ManuallyDrop<R>,
@@ -175,7 +176,7 @@ where
 {
     let slot = slot::<X, F, R>(control);
     // SAFETY: the slot lies on the stack below the control block, with room to spare.
-    unsafe { (*slot.as_ptr()).closure = ManuallyDrop::new(closure) };
+    unsafe { slot.cast::<F>().write(closure) };
     // SAFETY: the control block is valid and not in use by anyone else.
     let control = unsafe { control.as_mut() };
     let entry: Entry = entry::<X, F, R>;
@@ -197,8 +198,10 @@ pub(crate) unsafe fn take_panic(word: Word) -> Payload {
 
 impl<X> Drop for Context<X> {
     fn drop(&mut self) {
+        // SAFETY: the control block is valid as long as the context.
+        let release = unsafe { self.0.as_ref() }.release;
         // SAFETY: the owner of a context drops it only when nothing lives on its stack.
-        unsafe { (self.0.as_ref().release)(self.0) }
+        unsafe { release(self.0) }
     }
 }
 
@@ -244,6 +247,29 @@ pub(crate) unsafe fn pause<X>(control: NonNull<Control<X>>, word: Word) -> Words
     unsafe { arch::pause(control.as_ptr().cast(), word, tag::PAUSED) }
 }
 
+/// Leaves the running context for another one of the same resumer; returns when it is
+/// resumed. The resumer finds in the answer who came back to it.
+///
+/// # Safety
+/// The calling code runs inside `from`, entered by [`resume`] or this function; `to` is
+/// armed or paused, and its owner lets the resumer of `from` deal with its outcomes.
+#[inline(always)]
+pub(crate) unsafe fn hand_over<X>(from: NonNull<Control<X>>, to: NonNull<Control<X>>) -> Words {
+    let (from, to): (*mut Link, *mut Link) = (from.as_ptr().cast(), to.as_ptr().cast());
+    // SAFETY: both are control blocks; the outer record of the running one is filled.
+    let outer = unsafe { (*from).outer };
+    // SAFETY: nobody uses the outer record of a context that does not run.
+    unsafe { (*to).outer = outer };
+    // SAFETY: by the contract of this function.
+    unsafe { arch::hand_over(from, to, Word::uninit(), tag::GO) }
+}
+
+/// Brings a control block into the cache.
+#[inline(always)]
+pub(crate) fn prefetch<X>(control: NonNull<Control<X>>) {
+    arch::prefetch(control.as_ptr().cast());
+}
+
 /// The root of every context: runs the closure, catches its panic, returns to the
 /// trampoline with the outcome.
 ///
@@ -255,24 +281,25 @@ where
 {
     // SAFETY: the trampoline passes the link, which is the first field of the block.
     let control = unsafe { NonNull::new_unchecked(link.cast::<Control<X>>()) };
-    let slot = slot::<X, F, R>(control).as_ptr();
+    let slot = slot::<X, F, R>(control);
     // SAFETY: `arm` put the closure there; it is taken once, before anything else.
-    let closure = unsafe { ManuallyDrop::take(&mut (*slot).closure) };
+    let closure = unsafe { slot.cast::<F>().read() };
     // switch 6/7: the job runs; its panic must not reach the trampoline.
     match panic::catch_unwind(AssertUnwindSafe(move || closure(word, tag, control))) {
         Ok(result) => {
-            // SAFETY: the closure has left the slot.
-            let result = unsafe {
-                (*slot).result = ManuallyDrop::new(result);
-                &(*slot).result
-            };
-            // SAFETY: the resumer takes it before the slot is used again.
-            Words { word: unsafe { lend(result) }, tag: tag::FINISHED }
+            let place = slot.cast::<ManuallyDrop<R>>();
+            // SAFETY: the closure has left the slot, which has room for its result.
+            unsafe { place.write(ManuallyDrop::new(result)) };
+            // SAFETY: just written.
+            let result = unsafe { place.as_ref() };
+            // SAFETY: not touched until the resumer takes it.
+            let word = unsafe { lend(result) };
+            Words { word, tag: tag::FINISHED }
         }
         Err(payload) => {
-            // SAFETY: the closure has left the slot.
-            unsafe { (*slot).panic = ManuallyDrop::new(payload) };
-            Words { word: Word::new(slot.cast()), tag: tag::PANICKED }
+            // SAFETY: the closure has left the slot, which has room for a payload.
+            unsafe { slot.cast::<Payload>().write(payload) };
+            Words { word: Word::new(slot.cast().as_ptr()), tag: tag::PANICKED }
         }
     }
 }

@@ -7,6 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::inbox::Inbox;
+use super::queue::Queue;
 use super::wait::{Outcome, Wait};
 use super::wait_ctx::WaitCtx;
 use super::wake::Slot;
@@ -27,8 +29,11 @@ pub(crate) struct Core {
     pub(super) wait: Cell<Wait>,
     pub(super) outcome: Cell<Outcome>,
     pub(super) slot: Cell<Option<&'static Slot>>,
-    /// Free for the driver: where it keeps its side of the job.
+    /// Where wakes of this job go, and what the driver calls it.
+    pub(super) driver: Cell<Option<&'static Inbox>>,
     pub(super) token: Cell<usize>,
+    /// The queue from which `yield_now` may take the next job itself.
+    pub(super) queue: Cell<Option<NonNull<Queue>>>,
     /// The FP control words of the side that is not running, if they are kept apart.
     fp: Cell<Option<context::FpControl>>,
     pub(super) wait_ctx: RefCell<Option<WaitCtx>>,
@@ -73,6 +78,8 @@ impl Raw {
             wait: Cell::new(Wait::Resume),
             outcome: Cell::new(Outcome::Ready),
             slot: Cell::new(None),
+            driver: Cell::new(None),
+            queue: Cell::new(None),
             token: Cell::new(0),
             fp: Cell::new(None),
             wait_ctx: RefCell::new(None),
@@ -111,18 +118,20 @@ impl Raw {
         &self.control().extra
     }
 
+    #[inline(always)]
+    pub(super) fn check_room<F, T>(self) -> Result<(), StackError> {
+        self.control().check_room::<F, T>()
+    }
+
     /// Readies a free job to run `body` as `options` say.
     ///
     /// # Safety
-    /// The job neither runs nor is paused.
+    /// The job was reserved for such a closure, and neither runs nor is paused.
     #[inline(always)]
-    pub(super) unsafe fn arm<F, T>(self, options: &Options, body: F) -> Result<(), (StackError, F)>
+    pub(crate) unsafe fn arm<F, T>(self, options: &Options, body: F)
     where
         F: FnOnce() -> T,
     {
-        if let Err(error) = self.control().check_room::<F, T>() {
-            return Err((error, body));
-        }
         let core = self.core();
         core.mode.set(options.cancel);
         core.driven.set(options.driven);
@@ -140,7 +149,6 @@ impl Raw {
         };
         // SAFETY: free, by this function's contract; the body captures one closure `F`.
         unsafe { context::arm(self.0, body) };
-        Ok(())
     }
 
     /// Runs the job until it pauses or ends. The job that came back is in the answer.
@@ -161,6 +169,86 @@ impl Raw {
         Back { job, word: landed.word, tag: landed.tag }
     }
 
+    /// Makes the caller its driver: wakes go to `inbox` under the name `token`, and
+    /// `yield_now` may take the next job out of `queue`.
+    ///
+    /// # Safety
+    /// `queue` outlives the job's run.
+    pub(crate) unsafe fn attach(self, inbox: &'static Inbox, token: usize, queue: &Queue) {
+        let core = self.core();
+        core.driver.set(Some(inbox));
+        core.token.set(token);
+        core.queue.set(Some(NonNull::from(queue)));
+        if let Some(slot) = core.slot.get() {
+            slot.connect(Some(inbox), token);
+        }
+    }
+
+    /// What the driver calls this job.
+    #[inline(always)]
+    pub(crate) fn token(self) -> usize {
+        self.core().token.get()
+    }
+
+    #[inline(always)]
+    pub(crate) fn waiting(self) -> Wait {
+        self.core().wait.get()
+    }
+
+    pub(crate) fn set_outcome(self, outcome: Outcome) {
+        self.core().outcome.set(outcome);
+    }
+
+    /// Whether a wake is waiting to be consumed.
+    pub(crate) fn is_woken(self) -> bool {
+        self.core().slot.get().is_some_and(Slot::is_notified)
+    }
+
+    /// Whether a counted wake handle of this job exists.
+    pub(crate) fn has_outside_handle(self) -> bool {
+        self.core().slot.get().is_some_and(Slot::has_handles)
+    }
+
+    /// Whether it runs, or waits for a job nested in it that runs.
+    pub(crate) fn is_running(self) -> bool {
+        let mut job = CURRENT.get();
+        while let Some(running) = job {
+            if running == self {
+                return true;
+            }
+            job = running.core().parent.get();
+        }
+        false
+    }
+
+    /// Brings the control block into the cache, ahead of entering the job.
+    #[inline(always)]
+    pub(crate) fn prefetch(self) {
+        context::prefetch(self.0);
+    }
+
+    /// Leaves the running job for `next`, which answers to the same resumer.
+    ///
+    /// # Safety
+    /// The calling code runs on this job's own stack; `next` is armed or paused, belongs
+    /// to the same driver, and neither keeps FP control words apart.
+    #[inline(always)]
+    pub(super) unsafe fn hand_over(self, next: Raw) {
+        next.core().parent.set(self.core().parent.get());
+        CURRENT.set(Some(next));
+        // SAFETY: by this function's contract.
+        let answer = unsafe { context::hand_over(self.0, next.0) };
+        if answer.tag != tag::GO {
+            context::force_unwind();
+        }
+    }
+
+    /// Whether it may take part in direct hand-overs.
+    #[inline(always)]
+    pub(super) fn shares_fp_control(self) -> bool {
+        self.core().fp.get().is_none()
+    }
+
     /// Leaves the running job for whoever entered it.
     ///
     /// # Safety
@@ -179,12 +267,18 @@ impl Raw {
     pub(super) fn reset(self) {
         let core = self.core();
         core.run.update(|run| run + 1);
+        core.driver.set(None);
+        core.queue.set(None);
         core.blocked.set(0);
         core.cancelled.set(false);
         core.wait.set(Wait::Resume);
         core.outcome.set(Outcome::Ready);
         if let Some(slot) = core.slot.take() {
-            core.slot.set(slot.end_job());
+            let kept = slot.end_job();
+            if let Some(slot) = kept {
+                slot.connect(None, 0);
+            }
+            core.slot.set(kept);
         }
         if core.has_wait_ctx() {
             drop(core.wait_ctx.take());

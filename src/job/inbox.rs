@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use super::wake::Slot;
 use crate::sys::EventFd;
@@ -15,9 +15,15 @@ use crate::sys::EventFd;
 /// One driver's inbox. See the module documentation.
 pub(crate) struct Inbox {
     head: AtomicPtr<Slot>,
-    asleep: AtomicBool,
+    driver: AtomicU8,
     event: EventFd,
 }
+
+/// What `Inbox::driver` says: it will look by itself; it waits for the event; it has been
+/// sent the event.
+const AWAKE: u8 = 0;
+const ASLEEP: u8 = 1;
+const SIGNALLED: u8 = 2;
 
 /// Inboxes whose driver is gone.
 static FREE: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());
@@ -30,11 +36,11 @@ impl Inbox {
         }
         let event = EventFd::new()?;
         let head = AtomicPtr::new(ptr::null_mut());
-        Ok(Box::leak(Box::new(Inbox { head, asleep: AtomicBool::new(false), event })))
+        Ok(Box::leak(Box::new(Inbox { head, driver: AtomicU8::new(AWAKE), event })))
     }
 
     pub(crate) fn release(&'static self) {
-        self.asleep.store(false, Ordering::Relaxed);
+        self.awake();
         self.drain(|_| {});
         FREE.lock().unwrap_or_else(|poison| poison.into_inner()).push(self);
     }
@@ -50,7 +56,7 @@ impl Inbox {
         loop {
             slot.next.store(head, Ordering::Relaxed);
             let new = ptr::from_ref(slot).cast_mut();
-            // SeqCst: against the store to `asleep` in `may_sleep`, one of the two sides
+            // SeqCst: against the store to `driver` in `may_sleep`, one of the two sides
             // sees the other's.
             match self.head.compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => break,
@@ -62,7 +68,9 @@ impl Inbox {
 
     /// Has a sleeping driver look at its jobs once more.
     pub(super) fn look_again(&self) {
-        if self.asleep.swap(false, Ordering::SeqCst) {
+        let was =
+            self.driver.compare_exchange(ASLEEP, SIGNALLED, Ordering::SeqCst, Ordering::SeqCst);
+        if was.is_ok() {
             self.event.notify();
         }
     }
@@ -70,18 +78,21 @@ impl Inbox {
     /// Announces that the driver is about to wait for [`event`](Self::event); false if
     /// there is something to take out first. Undone by [`awake`](Self::awake).
     pub(crate) fn may_sleep(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
+        self.driver.store(ASLEEP, Ordering::SeqCst);
         self.head.load(Ordering::SeqCst).is_null() || {
-            self.asleep.store(false, Ordering::Relaxed);
+            self.awake();
             false
         }
     }
 
-    /// The driver no longer sleeps.
-    pub(crate) fn awake(&self) {
-        if !self.asleep.swap(false, Ordering::SeqCst) {
-            self.event.drain();
-        }
+    /// The driver looks by itself again. Whether it has been sent the event.
+    pub(crate) fn awake(&self) -> bool {
+        self.driver.swap(AWAKE, Ordering::SeqCst) == SIGNALLED
+    }
+
+    /// Takes the event back, after it was seen.
+    pub(crate) fn clear_event(&self) {
+        self.event.drain();
     }
 
     /// Hands out the tokens of all jobs that were woken, the first one first.

@@ -35,6 +35,7 @@ use crate::stack::{StackConfig, StackError};
 mod core;
 mod inbox;
 mod pool;
+mod queue;
 mod wait;
 mod wait_ctx;
 mod wake;
@@ -47,7 +48,11 @@ pub use wait::{
 pub use wait_ctx::WaitCtx;
 pub use wake::Wake;
 
-use core::{Back, Raw};
+pub(crate) use core::{Back, Raw};
+pub(crate) use inbox::Inbox;
+pub(crate) use queue::Queue;
+pub(crate) use wait::wake_ticket;
+pub(crate) use wake::Ticket;
 
 /// What happens in a paused job that is cancelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -155,13 +160,14 @@ pub fn start<T: 'static, F: FnOnce() -> T + 'static>(
 ///
 /// # Errors
 ///
-/// [`Cancelled`], if the job was cancelled in the mode [`CancelMode::Return`].
+/// [`Cancelled`] in a cancelled job: in the mode [`CancelMode::Return`], and in a
+/// destructor that runs while it unwinds.
 #[inline(always)]
 pub fn pause() -> Result<(), Cancelled> {
     let Some(job) = core::current() else { return Ok(()) };
     let core = job.core();
     if core.cancelled.get() {
-        return Err(Cancelled);
+        return Err(job.cancelled());
     }
     if core.blocked.get() == 0 {
         // SAFETY: `current` found this code on the job's own stack.
@@ -275,24 +281,25 @@ impl Options {
         &self,
         closure: F,
     ) -> Result<Progress<T>, NotStarted<F>> {
-        let raw = self.ready(closure)?;
+        let raw = match self.reserve::<F, T>() {
+            Ok(raw) => raw,
+            Err(error) => return Err(NotStarted { error, closure }),
+        };
+        // SAFETY: reserved for this closure.
+        unsafe { raw.arm(self, closure) };
         // SAFETY: armed with a closure that returns a T.
         Ok(unsafe { raw.run(tag::GO) })
     }
 
-    /// A job that has not run yet.
+    /// A free job with room for a closure `F`, to be armed.
     #[inline]
-    pub(crate) fn ready<T, F: FnOnce() -> T>(&self, closure: F) -> Result<Raw, NotStarted<F>> {
-        let raw = match pool::take(self.stack) {
-            Ok(raw) => raw,
-            Err(error) => return Err(NotStarted { error, closure }),
-        };
-        // SAFETY: free: it comes from the pool.
-        match unsafe { raw.arm(self, closure) } {
+    pub(crate) fn reserve<F, T>(&self) -> Result<Raw, StartError> {
+        let raw = pool::take(self.stack)?;
+        match raw.check_room::<F, T>() {
             Ok(()) => Ok(raw),
-            Err((error, closure)) => {
+            Err(error) => {
                 pool::put(raw);
-                Err(NotStarted { error: error.into(), closure })
+                Err(error.into())
             }
         }
     }
@@ -318,7 +325,24 @@ impl Raw {
         }
     }
 
-    fn id(self) -> JobId {
+    /// A pause in a job that is being cancelled. One that unwinds and has swallowed that
+    /// is sent to the canceller, which unwinds it again or gives it up.
+    #[cold]
+    pub(super) fn cancelled(self) -> Cancelled {
+        // In a destructor another unwind would abort: the error has to do.
+        if self.unwinds() && !std::thread::panicking() {
+            // SAFETY: called by code that `current` found on the job's own stack.
+            unsafe { self.leave() };
+        }
+        Cancelled
+    }
+
+    /// Whether cancelling unwinds it, as far as this build can.
+    fn unwinds(self) -> bool {
+        self.core().mode.get() == CancelMode::Unwind && cfg!(panic = "unwind")
+    }
+
+    pub(crate) fn id(self) -> JobId {
         JobId { address: self.address(), run: self.core().run.get() }
     }
 
@@ -330,9 +354,11 @@ impl Raw {
     pub(crate) unsafe fn cancel<T>(self) {
         /// A loop around `catch_unwind` may swallow the unwinding this often.
         const PATIENCE: u32 = 100;
-        let unwind = self.core().mode.get() == CancelMode::Unwind && cfg!(panic = "unwind");
-        let how = if unwind || self.is_fresh() { tag::UNWIND } else { tag::GO };
-        self.core().cancelled.set(how == tag::GO);
+        let how = if self.unwinds() || self.is_fresh() { tag::UNWIND } else { tag::GO };
+        let core = self.core();
+        core.cancelled.set(true);
+        // From here on it answers to this frame alone.
+        core.queue.set(None);
         for _ in 0..PATIENCE {
             // SAFETY: armed or paused.
             let back = unsafe { self.enter(how) };

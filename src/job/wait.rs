@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::core::{self, Raw};
-use super::wake::{Slot, Wake};
+use super::wake::{Slot, Ticket, Wake};
 
 /// What a paused job waits for. A driver acts on it: a scheduler, a future, or a loop of
 /// your own around a job started with [`Options::driven`](super::Options::driven).
@@ -79,6 +79,20 @@ pub enum WaitError {
 /// [`WaitError::Cancelled`] in a cancelled job.
 #[inline]
 pub fn yield_now() -> Result<(), WaitError> {
+    let Some(job) = core::current() else { return Ok(()) };
+    let core = job.core();
+    if let Some(queue) = core.queue.get()
+        && core.blocked.get() == 0
+        && !core.cancelled.get()
+    {
+        // SAFETY: whoever attached the queue keeps it for as long as the job runs.
+        if let Some(next) = unsafe { queue.as_ref() }.rotate(job) {
+            // SAFETY: `current` found this code on the job's own stack; jobs in the
+            // driver's queue are armed or paused.
+            unsafe { job.hand_over(next) };
+            return if core.cancelled.get() { Err(WaitError::Cancelled) } else { Ok(()) };
+        }
+    }
     match wait(Wait::Yield) {
         Err(WaitError::NotDriven | WaitError::Blocked) => Ok(()),
         result => result,
@@ -140,6 +154,11 @@ pub fn wake_handle() -> Option<Wake> {
     core::current().map(|job| job.slot().handle())
 }
 
+/// As [`wake_handle`], not counted.
+pub(crate) fn wake_ticket() -> Option<Ticket> {
+    core::current().map(|job| job.slot().ticket())
+}
+
 /// Pauses the current job until its driver says that `wait` is over.
 ///
 /// # Errors
@@ -150,6 +169,7 @@ pub fn wait(wait: Wait) -> Result<(), WaitError> {
     let Some(job) = core::current() else { return Err(WaitError::NotDriven) };
     let core = job.core();
     if core.cancelled.get() {
+        job.cancelled();
         return Err(WaitError::Cancelled);
     }
     if !core.driven.get() {
@@ -184,9 +204,13 @@ pub fn wait(wait: Wait) -> Result<(), WaitError> {
 impl Raw {
     /// The job's wake slot, which it has from the first time one is needed.
     pub(crate) fn slot(self) -> &'static Slot {
-        let slot = self.core().slot.get().unwrap_or_else(Slot::take);
-        self.core().slot.set(Some(slot));
-        slot
+        let core = self.core();
+        core.slot.get().unwrap_or_else(|| {
+            let slot = Slot::take();
+            core.slot.set(Some(slot));
+            slot.connect(core.driver.get(), core.token.get());
+            slot
+        })
     }
 }
 

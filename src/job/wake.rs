@@ -47,7 +47,11 @@ static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
 ///
 /// A scheduler whose jobs all wait keeps waiting as long as such a handle exists, so let
 /// it go when it is of no more use.
-pub struct Wake {
+pub struct Wake(Ticket);
+
+/// A wake handle that is not counted: its holder does not keep a scheduler waiting.
+#[derive(Clone, Copy)]
+pub(crate) struct Ticket {
     slot: &'static Slot,
     generation: u64,
 }
@@ -78,9 +82,10 @@ impl Slot {
     }
 
     /// Sends wakes to `inbox`, where the job goes by `token`.
-    pub(super) fn connect(&self, inbox: &'static Inbox, token: usize) {
+    pub(super) fn connect(&self, inbox: Option<&'static Inbox>, token: usize) {
         self.token.store(token, Ordering::Relaxed);
-        self.inbox.store(ptr::from_ref(inbox).cast_mut(), Ordering::Release);
+        let inbox = inbox.map_or(ptr::null_mut(), |inbox| ptr::from_ref(inbox).cast_mut());
+        self.inbox.store(inbox, Ordering::Release);
     }
 
     /// The inbox of the present driver.
@@ -108,12 +113,22 @@ impl Slot {
 
     pub(super) fn handle(&'static self) -> Wake {
         let generation = self.state.fetch_add(HANDLE, Ordering::Relaxed) / GENERATION;
-        Wake { slot: self, generation }
+        Wake(Ticket { slot: self, generation })
+    }
+
+    pub(super) fn ticket(&'static self) -> Ticket {
+        let generation = self.state.load(Ordering::Relaxed) / GENERATION;
+        Ticket { slot: self, generation }
     }
 
     /// Whether a handle of the present job exists.
-    pub(super) fn has_handles(&self) -> bool {
+    pub(super) fn has_handles(&'static self) -> bool {
         self.state.load(Ordering::Acquire) & HANDLES != 0
+    }
+
+    /// Whether [`consume`](Self::consume) would find a wake.
+    pub(super) fn is_notified(&'static self) -> bool {
+        self.state.load(Ordering::Acquire) & NOTIFIED != 0
     }
 
     /// Whether the job has been woken since this was last asked.
@@ -153,10 +168,8 @@ impl Slot {
     }
 }
 
-impl Wake {
-    /// Has the job resumed, now or when it next waits. Lock-free; at most one system
-    /// call, when the driver sleeps. `errno` is kept.
-    pub fn wake(&self) {
+impl Ticket {
+    pub(crate) fn wake(self) {
         let inbox = self.slot.inbox();
         // Without a driver there is nothing to queue on: the next wait finds the note.
         let flags = if inbox.is_some() { NOTIFIED | QUEUED } else { NOTIFIED };
@@ -169,20 +182,29 @@ impl Wake {
     }
 }
 
+impl Wake {
+    /// Has the job resumed, now or when it next waits. Lock-free; at most one system
+    /// call, when the driver sleeps. `errno` is kept.
+    pub fn wake(&self) {
+        self.0.wake();
+    }
+}
+
 impl Clone for Wake {
     fn clone(&self) -> Self {
         // A stale handle is not counted, nor is its clone.
-        self.slot.update(self.generation, |state| state + HANDLE);
-        Wake { ..*self }
+        self.0.slot.update(self.0.generation, |state| state + HANDLE);
+        Wake(self.0)
     }
 }
 
 impl Drop for Wake {
     fn drop(&mut self) {
-        let before = self.slot.update(self.generation, |state| state - HANDLE);
+        let Ticket { slot, generation } = self.0;
+        let before = slot.update(generation, |state| state - HANDLE);
         // The driver may be waiting for nothing but this handle: let it look again.
         if before.is_some_and(|state| state & HANDLES == HANDLE)
-            && let Some(inbox) = self.slot.inbox()
+            && let Some(inbox) = slot.inbox()
         {
             inbox.look_again();
         }
@@ -191,7 +213,7 @@ impl Drop for Wake {
 
 impl fmt::Debug for Wake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slot: *const Slot = self.slot;
-        write!(f, "Wake({slot:p}, generation {})", self.generation)
+        let Ticket { slot, generation } = self.0;
+        write!(f, "Wake({:p}, generation {generation})", ptr::from_ref(slot))
     }
 }

@@ -9,7 +9,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Once, OnceLock};
 
 use memmap2::{MmapMut, MmapOptions};
 
@@ -129,7 +130,17 @@ fn keep_errno(f: impl FnOnce()) {
     unsafe { errno.write(before) };
 }
 
-/// The id of this process: a forked child has another one.
-pub(crate) fn process_id() -> u32 {
-    std::process::id()
+/// How often this process has been forked off, counted in the child: 0 in a process that
+/// never was. Differs between a parent and its child.
+pub(crate) fn fork_generation() -> usize {
+    static FORKS: AtomicUsize = AtomicUsize::new(0);
+    static REGISTER: Once = Once::new();
+    extern "C" fn in_child() {
+        FORKS.fetch_add(1, Ordering::Relaxed);
+    }
+    REGISTER.call_once(|| {
+        // SAFETY: the handler is async-signal-safe and lives as long as the process.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+    FORKS.load(Ordering::Relaxed)
 }

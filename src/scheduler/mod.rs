@@ -1,0 +1,421 @@
+//! Many jobs on one thread: a run queue, descriptors, deadlines and wakes.
+//!
+//! ```
+//! use siding::scheduler::Scheduler;
+//!
+//! let scheduler = Scheduler::new().unwrap();
+//! let answer = scheduler.spawn(|| 42).unwrap();
+//! scheduler.run().unwrap();
+//! assert_eq!(answer.join().unwrap(), 42);
+//! ```
+//!
+//! Inside its jobs, use [`yield_now`], [`sleep`], [`park`], [`wait_fd`] and
+//! [`offload`](crate::offload::offload), from any depth of the call stack. Nothing spins:
+//! when no job can go on, the thread sleeps in the kernel.
+//!
+//! One scheduler a thread, and as many threads as there are cores: work crosses threads
+//! as messages, never as half-run jobs.
+//!
+//! # Safety
+//!
+//! The scheduler owns its jobs from `spawn` to their end, enters each only while it is
+//! armed or paused, and cancels those that are left when it is dropped.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::context::tag;
+use crate::job::{Inbox, NotStarted, Options, Queue, Raw};
+use crate::sys;
+
+mod join;
+mod poll;
+mod tasks;
+
+pub use crate::job::{
+    Interest, Wait, WaitError, Wake, park, park_until, sleep, wait_fd, wake_handle, yield_now,
+};
+pub use join::{JoinError, JoinHandle};
+
+use join::Shared;
+use poll::Poll;
+use tasks::Tasks;
+
+/// Runs many jobs on one thread. Dropping it cancels the jobs it still has.
+///
+/// It stays on its thread; to run jobs from another thread, send that thread a message.
+pub struct Scheduler(Rc<Core>);
+
+/// Spawns jobs on a [`Scheduler`] from inside its jobs.
+#[derive(Clone)]
+pub struct Spawner(Weak<Core>);
+
+/// What a [`turn`](Scheduler::turn) found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Turn {
+    /// Jobs ran, and some can go on at once.
+    Busy,
+    /// All jobs wait.
+    Waiting,
+    /// There are no jobs.
+    Idle,
+}
+
+/// Why a scheduler cannot go on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// This many jobs wait, and nothing is left that could wake any of them: no
+    /// descriptor, no deadline, no offloaded work, no [`Wake`] outside.
+    Deadlock(usize),
+    /// Called from inside one of its own jobs.
+    Reentered,
+    /// The scheduler belongs to the process that this one was forked from, with its
+    /// descriptors and worker threads. Make a new one.
+    Forked,
+    /// Polling failed.
+    Io(io::Error),
+}
+
+struct Core {
+    queue: Queue,
+    tasks: RefCell<Tasks>,
+    poll: Poll,
+    inbox: &'static Inbox,
+    running: Cell<bool>,
+    forks: usize,
+}
+
+/// Turns of hand-overs between jobs after which the loop looks at descriptors again.
+const TURNS_PER_ROUND: usize = 61;
+
+impl Scheduler {
+    /// A scheduler for this thread.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel gives no poller: out of descriptors or memory.
+    pub fn new() -> io::Result<Self> {
+        let forks = sys::fork_generation();
+        let inbox = Inbox::take()?;
+        match Poll::new(inbox.event()) {
+            Ok(poll) => Ok(Scheduler(Rc::new(Core {
+                queue: Queue::default(),
+                tasks: RefCell::new(Tasks::default()),
+                poll,
+                inbox,
+                running: Cell::new(false),
+                forks,
+            }))),
+            Err(error) => {
+                inbox.release();
+                Err(error)
+            }
+        }
+    }
+
+    /// Adds a job, which first runs in the next turn.
+    ///
+    /// # Errors
+    ///
+    /// The closure comes back if there is no job to be had.
+    pub fn spawn<T, F>(&self, closure: F) -> Result<JoinHandle<T>, NotStarted<F>>
+    where
+        T: 'static,
+        F: FnOnce() -> T + 'static,
+    {
+        self.spawn_with(&Options::new(), closure)
+    }
+
+    /// Adds a job with options of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_with<T, F>(
+        &self,
+        options: &Options,
+        closure: F,
+    ) -> Result<JoinHandle<T>, NotStarted<F>>
+    where
+        T: 'static,
+        F: FnOnce() -> T + 'static,
+    {
+        self.0.spawn(options, closure)
+    }
+
+    /// For spawning from inside jobs.
+    pub fn spawner(&self) -> Spawner {
+        Spawner(Rc::downgrade(&self.0))
+    }
+
+    /// Runs until no job is left.
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`]; the jobs stay, and `run` may be called again.
+    pub fn run(&self) -> Result<(), RunError> {
+        while self.turn(None)? != Turn::Idle {}
+        Ok(())
+    }
+
+    /// Gives each job that can go on a turn; if none can, waits for one, at most for
+    /// `timeout` (`None`: as long as it takes; zero: not at all).
+    ///
+    /// For embedding in another loop: call it with a zero timeout whenever the scheduler's
+    /// descriptor ([`AsFd`]) is readable, [`next_deadline`](Self::next_deadline) has come,
+    /// or the answer was [`Turn::Busy`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`]. `Deadlock` only without a timeout.
+    pub fn turn(&self, timeout: Option<Duration>) -> Result<Turn, RunError> {
+        let core = &*self.0;
+        if core.forks != sys::fork_generation() {
+            return Err(RunError::Forked);
+        }
+        if core.running.replace(true) {
+            return Err(RunError::Reentered);
+        }
+        let _running = Running(&core.running);
+        core.collect(timeout)?;
+        core.run_ready();
+        if core.live() == 0 {
+            Ok(Turn::Idle)
+        } else if core.queue.len() == 0 && core.inbox.may_sleep() {
+            // From here on a wake makes the scheduler's descriptor readable.
+            Ok(Turn::Waiting)
+        } else {
+            Ok(Turn::Busy)
+        }
+    }
+
+    /// When the first job that waits for an instant must run.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.0.tasks.borrow().next_deadline()
+    }
+
+    /// Jobs that have not ended.
+    pub fn live(&self) -> usize {
+        self.0.live()
+    }
+}
+
+impl Spawner {
+    /// Adds a job, as [`Scheduler::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Scheduler::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// If the scheduler is gone.
+    pub fn spawn<T, F>(&self, closure: F) -> Result<JoinHandle<T>, NotStarted<F>>
+    where
+        T: 'static,
+        F: FnOnce() -> T + 'static,
+    {
+        self.spawn_with(&Options::new(), closure)
+    }
+
+    /// Adds a job with options of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scheduler::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// If the scheduler is gone.
+    pub fn spawn_with<T, F>(
+        &self,
+        options: &Options,
+        closure: F,
+    ) -> Result<JoinHandle<T>, NotStarted<F>>
+    where
+        T: 'static,
+        F: FnOnce() -> T + 'static,
+    {
+        self.0.upgrade().expect("the scheduler is gone").spawn(options, closure)
+    }
+}
+
+impl Core {
+    fn spawn<T, F>(
+        self: &Rc<Self>,
+        options: &Options,
+        closure: F,
+    ) -> Result<JoinHandle<T>, NotStarted<F>>
+    where
+        T: 'static,
+        F: FnOnce() -> T + 'static,
+    {
+        let options = options.clone().driven(true);
+        let raw = match options.reserve::<(F, JoinHandle<T>), ()>() {
+            Ok(raw) => raw,
+            Err(error) => return Err(NotStarted { error, closure }),
+        };
+        let shared = Shared::new(Rc::downgrade(self), raw);
+        let result = Rc::clone(&shared);
+        // SAFETY: reserved for this closure and one pointer more.
+        unsafe { raw.arm(&options, move || result.finish(closure())) };
+        let token = self.tasks.borrow_mut().insert(raw, Rc::clone(&shared) as _);
+        // SAFETY: the queue lies in `self`, whose drop cancels the job.
+        unsafe { raw.attach(self.inbox, token, &self.queue) };
+        self.queue.push(raw);
+        Ok(JoinHandle::new(shared))
+    }
+
+    /// Puts every job whose wait is over into the queue, after waiting for one if need be.
+    fn collect(&self, timeout: Option<Duration>) -> Result<(), RunError> {
+        let signalled = self.inbox.awake();
+        self.take_woken();
+        let deadline = self.tasks.borrow().next_deadline();
+        let timeout = self.patience(timeout, deadline);
+        let busy = timeout == Some(Duration::ZERO);
+        if busy && !signalled && !self.poll.has_waiters() {
+            // Nothing to learn from the kernel.
+        } else if busy || self.inbox.may_sleep() {
+            if timeout.is_none() && !self.can_wake() {
+                return Err(RunError::Deadlock(self.live()));
+            }
+            let ready = |token| self.tasks.borrow_mut().fd_ready(token, &self.queue);
+            self.poll.wait(timeout, self.inbox, ready).map_err(RunError::Io)?;
+            self.inbox.awake();
+            self.take_woken();
+        }
+        if deadline.is_some() {
+            self.tasks.borrow_mut().expire(Instant::now(), &self.poll, &self.queue);
+        }
+        Ok(())
+    }
+
+    /// How long to wait at most: not at all when a job can go on or none is left.
+    fn patience(&self, timeout: Option<Duration>, deadline: Option<Instant>) -> Option<Duration> {
+        if self.queue.len() > 0 || self.live() == 0 {
+            return Some(Duration::ZERO);
+        }
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        match (timeout, left) {
+            (Some(timeout), Some(left)) => Some(timeout.min(left)),
+            (timeout, left) => timeout.or(left),
+        }
+    }
+
+    fn live(&self) -> usize {
+        self.tasks.borrow().len()
+    }
+
+    /// Whether anything could still end a wait.
+    fn can_wake(&self) -> bool {
+        self.poll.has_waiters() || self.tasks.borrow_mut().has_outside_handle()
+    }
+
+    fn take_woken(&self) {
+        self.inbox.drain(|token| self.tasks.borrow_mut().woken(token, &self.queue));
+    }
+
+    /// One turn for each job that is in the queue now.
+    fn run_ready(&self) {
+        let mut left = self.queue.len();
+        while left > 0 {
+            let Some(job) = self.queue.pop() else { break };
+            let round = left.min(TURNS_PER_ROUND);
+            self.queue.allow_hand_overs(round - 1);
+            // SAFETY: a job in the queue is armed or paused, and belongs to this thread.
+            let back = unsafe { job.enter(tag::GO) };
+            left -= round - self.queue.allow_hand_overs(0);
+            if back.tag == tag::PAUSED {
+                self.tasks.borrow_mut().paused(back.job, &self.poll, &self.queue);
+            } else {
+                let ended = self.tasks.borrow_mut().remove(back.job);
+                // SAFETY: it has ended; the body of `spawn` returns ().
+                let result = unsafe { back.end::<()>() };
+                ended.ended(result.err());
+            }
+        }
+    }
+
+    /// Cancels one job, wherever it is; false if it is running.
+    fn cancel(&self, job: Raw) -> bool {
+        if job.is_running() {
+            return false;
+        }
+        self.queue.remove(job);
+        let mut tasks = self.tasks.borrow_mut();
+        tasks.forget_wait(job, &self.poll);
+        let ended = tasks.remove(job);
+        drop(tasks);
+        // SAFETY: it is out of all lists; the body of `spawn` returns ().
+        unsafe { job.cancel::<()>() };
+        ended.ended(None);
+        true
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        // A job may spawn others while it ends.
+        while let Some(job) = self.tasks.get_mut().first() {
+            self.cancel(job);
+        }
+        self.inbox.release();
+    }
+}
+
+/// Clears the flag also when a panic passes.
+struct Running<'a>(&'a Cell<bool>);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+impl AsFd for Scheduler {
+    /// Readable when a job may be able to go on: see [`turn`](Self::turn).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.poll.as_fd()
+    }
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler").field("live", &self.live()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawner").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deadlock(jobs) => {
+                write!(f, "{jobs} jobs wait and nothing is left that could wake any of them")
+            }
+            Self::Reentered => f.write_str("a scheduler was run from inside one of its own jobs"),
+            Self::Forked => f.write_str("the scheduler belongs to the parent process"),
+            Self::Io(error) => write!(f, "cannot poll: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The jobs of a scheduler and what each waits for.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::join::Ended;
+use super::poll::Poll;
+use crate::job::{Outcome, Queue, Raw, Wait};
+
+#[derive(Default)]
+pub(super) struct Tasks {
+    slots: Vec<Option<Task>>,
+    free: Vec<usize>,
+    /// Who waits for an instant; the token tells equal instants apart.
+    deadlines: BTreeMap<(Instant, usize), ()>,
+    /// A job with a wake handle outside, when last seen.
+    witness: usize,
+}
+
+struct Task {
+    job: Raw,
+    wait: Wait,
+    waits: bool,
+    ended: Rc<dyn Ended>,
+}
+
+impl Tasks {
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(super) fn first(&self) -> Option<Raw> {
+        self.slots.iter().flatten().next().map(|task| task.job)
+    }
+
+    /// Adds a job that is in the queue; returns its token.
+    pub(super) fn insert(&mut self, job: Raw, ended: Rc<dyn Ended>) -> usize {
+        let task = Some(Task { job, wait: Wait::Yield, waits: false, ended });
+        if let Some(token) = self.free.pop() {
+            self.slots[token] = task;
+            token
+        } else {
+            self.slots.push(task);
+            self.slots.len() - 1
+        }
+    }
+
+    /// Removes a job that waits for nothing; returns who wants to know that it ended.
+    pub(super) fn remove(&mut self, job: Raw) -> Rc<dyn Ended> {
+        let token = job.token();
+        let task = self.slots[token].take().expect("a live job has a task");
+        self.free.push(token);
+        task.ended
+    }
+
+    /// Files a job that has just paused under what it waits for.
+    #[inline]
+    pub(super) fn paused(&mut self, job: Raw, poll: &Poll, queue: &Queue) {
+        match job.waiting() {
+            Wait::Yield => queue.push(job),
+            wait => self.file(job, wait, poll, queue),
+        }
+    }
+
+    fn file(&mut self, job: Raw, wait: Wait, poll: &Poll, queue: &Queue) {
+        let token = job.token();
+        if let Wait::Fd { fd, interest, .. } = wait
+            && let Err(error) = poll.add(fd, interest, token)
+        {
+            let code = error.raw_os_error().unwrap_or(0);
+            job.set_outcome(Outcome::Failed(code));
+            return queue.push(job);
+        }
+        if let Some(instant) = deadline(wait) {
+            self.deadlines.insert((instant, token), ());
+        }
+        let Some(Some(task)) = self.slots.get_mut(token) else { return };
+        task.wait = wait;
+        task.waits = true;
+        if !matches!(wait, Wait::Fd { .. }) && job.is_woken() {
+            // Woken between its last look and now.
+            self.end_wait(token, Outcome::Ready, queue);
+        }
+    }
+
+    /// Somebody used a wake handle of the job.
+    pub(super) fn woken(&mut self, token: usize, queue: &Queue) {
+        let Some(Some(task)) = self.slots.get(token) else { return };
+        if matches!(task.wait, Wait::Wake { .. } | Wait::Resume) {
+            self.end_wait(token, Outcome::Ready, queue);
+        }
+    }
+
+    /// The descriptor of the job is ready, and no longer registered for it.
+    pub(super) fn fd_ready(&mut self, token: usize, queue: &Queue) {
+        self.end_wait(token, Outcome::Ready, queue);
+    }
+
+    /// Ends all waits whose instant has come.
+    pub(super) fn expire(&mut self, now: Instant, poll: &Poll, queue: &Queue) {
+        while let Some((&(instant, token), ())) = self.deadlines.first_key_value()
+            && instant <= now
+        {
+            if let Some(Some(Task { wait: Wait::Fd { fd, .. }, .. })) = self.slots.get(token) {
+                poll.remove(*fd, token);
+            }
+            self.end_wait(token, Outcome::TimedOut, queue);
+        }
+    }
+
+    /// The job is about to be cancelled: it waits for nothing any more.
+    pub(super) fn forget_wait(&mut self, job: Raw, poll: &Poll) {
+        let token = job.token();
+        let Some(Some(task)) = self.slots.get_mut(token) else { return };
+        if std::mem::take(&mut task.waits) {
+            if let Wait::Fd { fd, .. } = task.wait {
+                poll.remove(fd, token);
+            }
+            if let Some(instant) = deadline(task.wait) {
+                self.deadlines.remove(&(instant, token));
+            }
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first_key_value().map(|((instant, _), ())| *instant)
+    }
+
+    /// Whether any waiting job has a wake handle outside.
+    pub(super) fn has_outside_handle(&mut self) -> bool {
+        let holds = |task: &Option<Task>| {
+            task.as_ref().is_some_and(|task| task.waits && task.job.has_outside_handle())
+        };
+        if self.slots.get(self.witness).is_some_and(holds) {
+            return true;
+        }
+        let found = self.slots.iter().position(holds);
+        self.witness = found.unwrap_or(0);
+        found.is_some()
+    }
+
+    fn end_wait(&mut self, token: usize, outcome: Outcome, queue: &Queue) {
+        let Some(Some(task)) = self.slots.get_mut(token) else { return };
+        if std::mem::take(&mut task.waits) {
+            if let Some(instant) = deadline(task.wait) {
+                self.deadlines.remove(&(instant, token));
+            }
+            task.job.set_outcome(outcome);
+            queue.push(task.job);
+        }
+    }
+}
+
+fn deadline(wait: Wait) -> Option<Instant> {
+    match wait {
+        Wait::Wake { until } | Wait::Fd { until, .. } => until,
+        Wait::Resume | Wait::Yield => None,
+    }
+}
