@@ -1,0 +1,61 @@
+//! How a worker tells the job that its result is there.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use crate::job::{self, Callback, Key, WaitCtx, WaitError, Wake};
+use crate::sys::EventFd;
+
+/// By the job's driver, or as engines do it, by its wait context.
+pub(super) enum Signal {
+    Wake(Wake),
+    Callback(Callback),
+    Event(WaitCtx, EventFd),
+}
+
+/// The key of our descriptors in wait contexts.
+static ANCHOR: u8 = 0;
+
+impl Signal {
+    /// What suits the current job.
+    pub(super) fn of_this_job() -> Result<Self, WaitError> {
+        job::can_pause()?;
+        if let Some(wake) = job::driven_wake_handle() {
+            return Ok(Signal::Wake(wake));
+        }
+        let ctx = job::wait_ctx().ok_or(WaitError::NotDriven)?;
+        if let Some(callback) = ctx.callback() {
+            return Ok(Signal::Callback(callback));
+        }
+        let event = EventFd::new().map_err(WaitError::Io)?;
+        ctx.set_wait_fd(Key::of(&ANCHOR), event.as_fd().as_raw_fd())
+            .map_err(|_| WaitError::Io(io::ErrorKind::OutOfMemory.into()))?;
+        Ok(Signal::Event(ctx, event))
+    }
+
+    /// Pauses the job until it may be worth looking for the result.
+    pub(super) fn wait(&self) -> Result<(), WaitError> {
+        match self {
+            Signal::Wake(_) => job::park(),
+            _ => job::pause().map_err(|job::Cancelled| WaitError::Cancelled),
+        }
+    }
+
+    /// The result is there.
+    pub(super) fn raise(&self) {
+        match self {
+            Signal::Wake(wake) => wake.wake(),
+            Signal::Callback(callback) => {
+                callback.call();
+            }
+            Signal::Event(_, event) => event.notify(),
+        }
+    }
+
+    /// The job no longer waits.
+    pub(super) fn done(&self) {
+        if let Signal::Event(ctx, _) = self {
+            ctx.clear_fd(Key::of(&ANCHOR));
+        }
+    }
+}
