@@ -45,7 +45,7 @@ pub use wait::{
     Interest, Outcome, Wait, WaitError, park, park_until, sleep, wait, wait_fd, wake_handle,
     yield_now,
 };
-pub use wait_ctx::WaitCtx;
+pub use wait_ctx::{Callback, Key, Status, WaitCtx};
 pub use wake::Wake;
 
 pub(crate) use core::{Back, Raw};

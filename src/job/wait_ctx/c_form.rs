@@ -1,0 +1,81 @@
+//! What the C ABI has in another form: custom data and a cleanup function instead of a
+//! closure, a bare pointer instead of a handle, and a `free` that does not wait for jobs.
+
+use std::collections::TryReserveError;
+use std::ffi::{c_int, c_void};
+use std::os::fd::RawFd;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::callback::{Callback, CallbackFn, Closure, Form};
+use super::{CleanupFn, Key, Payload, WaitCtx};
+
+impl WaitCtx {
+    /// [`set_wait_fd_with`](Self::set_wait_fd_with) for C.
+    ///
+    /// # Safety
+    ///
+    /// `cleanup` may be called once with this context, `key`, `fd` and `data`, on any
+    /// thread, at any time until the context has ended.
+    pub(crate) unsafe fn set_wait_fd_c(
+        &self,
+        key: Key,
+        fd: RawFd,
+        data: *mut c_void,
+        cleanup: Option<CleanupFn>,
+    ) -> Result<(), TryReserveError> {
+        self.add(key, fd, Payload::C { data: data.expose_provenance(), cleanup })
+    }
+
+    /// ASYNC_WAIT_CTX_free while a paused job still has a handle: the cleanups run, and the
+    /// context is empty, at once; its memory goes with the last handle.
+    pub(crate) fn shut(&self) {
+        self.0.shut.store(true, Ordering::Relaxed);
+        self.end();
+    }
+
+    /// Whether it was [shut](Self::shut), so that a job no longer shows it.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.0.shut.load(Ordering::Relaxed)
+    }
+
+    /// The handle that was forgotten after [`as_ptr`](Self::as_ptr); or, in a
+    /// `ManuallyDrop`, a borrow of a handle that is still there.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is from `as_ptr`, and the handle it stands for is not dropped elsewhere too.
+    pub(crate) unsafe fn from_ptr(ptr: *mut c_void) -> Self {
+        // SAFETY: `as_ptr` is that of an `Arc` which, by the caller's word, is still there.
+        WaitCtx(unsafe { Arc::from_raw(ptr.cast_const().cast()) })
+    }
+}
+
+impl Callback {
+    /// A callback that calls `function(arg)`.
+    ///
+    /// # Safety
+    ///
+    /// That may be done on any thread, any number of times, as long as this callback or a
+    /// clone of it is there.
+    pub(crate) unsafe fn from_c(function: CallbackFn, arg: *mut c_void) -> Self {
+        Callback(Form::C { function, arg: arg.expose_provenance() })
+    }
+
+    /// The function and argument by which C calls it: those it came with, or for a closure
+    /// a pair that is good as long as this callback or a clone of it is there.
+    pub(crate) fn to_c(&self) -> (CallbackFn, *mut c_void) {
+        match &self.0 {
+            Form::Closure(closure) => (call_closure, Arc::as_ptr(closure).cast_mut().cast()),
+            Form::C { function, arg } => (*function, ptr::with_exposed_provenance_mut(*arg)),
+        }
+    }
+}
+
+unsafe extern "C" fn call_closure(arg: *mut c_void) -> c_int {
+    // SAFETY: `to_c` made it from a closure that the callback keeps in place.
+    let closure = unsafe { &*arg.cast_const().cast::<Closure>() };
+    closure();
+    1
+}
