@@ -170,9 +170,13 @@ fn clearing_an_older_fd_shows_it_as_deleted_until_the_reset() {
 #[test]
 fn deleted_fds_are_shown_in_the_order_in_which_they_were_set() {
     let ctx = WaitCtx::new();
-    [1, 2, 3].map(|fd| set(&ctx, fd));
+    for fd in [1, 2, 3] {
+        set(&ctx, fd);
+    }
     reset(&ctx);
-    [2, 1, 3].map(|fd| assert!(ctx.clear_fd(key(fd))));
+    for fd in [2, 1, 3] {
+        assert!(ctx.clear_fd(key(fd)));
+    }
     see(&ctx, &[], &[], &[3, 2, 1]);
 }
 

@@ -2,6 +2,7 @@
 
 pub mod coroutine;
 pub mod job;
+pub mod offload;
 #[cfg(feature = "scheduler")]
 pub mod scheduler;
 pub mod stack;

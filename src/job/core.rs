@@ -199,6 +199,10 @@ impl Raw {
         self.core().outcome.set(outcome);
     }
 
+    pub(crate) fn wait_ctx(self) -> Option<WaitCtx> {
+        self.core().wait_ctx.borrow().clone()
+    }
+
     /// Whether a wake is waiting to be consumed.
     pub(crate) fn is_woken(self) -> bool {
         self.core().slot.get().is_some_and(Slot::is_notified)

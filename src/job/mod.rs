@@ -51,7 +51,7 @@ pub use wake::Wake;
 pub(crate) use core::{Back, Raw};
 pub(crate) use inbox::Inbox;
 pub(crate) use queue::Queue;
-pub(crate) use wait::wake_ticket;
+pub(crate) use wait::{can_pause, driven_wake_handle, wake_ticket};
 pub(crate) use wake::Ticket;
 
 /// What happens in a paused job that is cancelled.
@@ -187,7 +187,7 @@ pub fn current() -> Option<JobId> {
 
 /// The wait context that the current job was started with.
 pub fn wait_ctx() -> Option<WaitCtx> {
-    core::innermost().and_then(|job| job.core().wait_ctx.borrow().clone())
+    core::innermost().and_then(Raw::wait_ctx)
 }
 
 /// Keeps the current job from pausing until the guard is dropped; guards nest.
@@ -441,7 +441,7 @@ impl<T> Job<T> {
 
     /// The wait context it was started with.
     pub fn wait_ctx(&self) -> Option<WaitCtx> {
-        self.raw.core().wait_ctx.borrow().clone()
+        self.raw.wait_ctx()
     }
 }
 

@@ -154,6 +154,23 @@ pub fn wake_handle() -> Option<Wake> {
     core::current().map(|job| job.slot().handle())
 }
 
+/// Whether this code could pause the current job.
+pub(crate) fn can_pause() -> Result<(), WaitError> {
+    let Some(job) = core::current() else { return Err(WaitError::NotDriven) };
+    if job.core().cancelled.get() {
+        Err(WaitError::Cancelled)
+    } else if job.core().blocked.get() != 0 {
+        Err(WaitError::Blocked)
+    } else {
+        Ok(())
+    }
+}
+
+/// As [`wake_handle`], if somebody acts on the job's waits.
+pub(crate) fn driven_wake_handle() -> Option<Wake> {
+    core::current().filter(|job| job.core().driven.get()).map(|job| job.slot().handle())
+}
+
 /// As [`wake_handle`], not counted.
 pub(crate) fn wake_ticket() -> Option<Ticket> {
     core::current().map(|job| job.slot().ticket())

@@ -21,7 +21,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
-use crate::job::{self, WaitError};
+use crate::job::WaitError;
 use crate::sys;
 
 mod signal;

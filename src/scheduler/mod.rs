@@ -286,8 +286,10 @@ impl Core {
             if timeout.is_none() && !self.can_wake() {
                 return Err(RunError::Deadlock(self.live()));
             }
-            let ready = |token| self.tasks.borrow_mut().fd_ready(token, &self.queue);
-            self.poll.wait(timeout, self.inbox, ready).map_err(RunError::Io)?;
+            self.poll.wait(timeout, self.inbox).map_err(RunError::Io)?;
+            let mut tasks = self.tasks.borrow_mut();
+            self.poll.ready(|token| tasks.fd_ready(token, &self.poll, &self.queue));
+            drop(tasks);
             self.inbox.awake();
             self.take_woken();
         }
@@ -319,7 +321,7 @@ impl Core {
     }
 
     fn take_woken(&self) {
-        self.inbox.drain(|token| self.tasks.borrow_mut().woken(token, &self.queue));
+        self.inbox.drain(|token| self.tasks.borrow_mut().woken(token, &self.poll, &self.queue));
     }
 
     /// One turn for each job that is in the queue now.

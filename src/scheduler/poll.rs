@@ -24,8 +24,16 @@ use crate::job::{Inbox, Interest};
 pub(super) struct Poll {
     poller: Poller,
     events: RefCell<Events>,
-    waiters: RefCell<HashMap<RawFd, Vec<Waiter>>>,
+    sources: RefCell<HashMap<RawFd, Source>>,
     waiting: Cell<usize>,
+}
+
+/// A descriptor that somebody waits for.
+#[derive(Default)]
+struct Source {
+    waiters: Vec<Waiter>,
+    /// Whether the kernel would report it.
+    armed: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -45,7 +53,7 @@ impl Poll {
         Ok(Poll {
             poller,
             events: RefCell::default(),
-            waiters: RefCell::default(),
+            sources: RefCell::default(),
             waiting: Cell::new(0),
         })
     }
@@ -59,83 +67,82 @@ impl Poll {
         if fd < 0 {
             return Err(io::Error::from_raw_os_error(9)); // EBADF
         }
-        let mut all = self.waiters.borrow_mut();
-        let waiters = all.entry(fd).or_default();
-        waiters.push(Waiter { token, interest });
-        if let Err(error) = self.arm(fd, waiters) {
-            waiters.pop();
-            return Err(error);
+        let mut sources = self.sources.borrow_mut();
+        let source = sources.entry(fd).or_default();
+        source.waiters.push(Waiter { token, interest });
+        let armed = self.arm(fd, source);
+        if armed.is_ok() {
+            self.waiting.update(|n| n + 1);
+        } else {
+            source.waiters.pop();
+            if source.waiters.is_empty() {
+                sources.remove(&fd);
+            }
         }
-        self.waiting.update(|n| n + 1);
-        Ok(())
+        armed
     }
 
     /// The job `token` no longer waits for `fd`.
     pub(super) fn remove(&self, fd: RawFd, token: usize) {
-        let mut all = self.waiters.borrow_mut();
-        let Some(waiters) = all.get_mut(&fd) else { return };
-        let before = waiters.len();
-        waiters.retain(|waiter| waiter.token != token);
-        self.waiting.update(|n| n - (before - waiters.len()));
-        // Nothing to mend if it is closed by now.
-        let _ = self.arm(fd, waiters);
-        if waiters.is_empty() {
-            all.remove(&fd);
+        let mut sources = self.sources.borrow_mut();
+        let Some(source) = sources.get_mut(&fd) else { return };
+        let before = source.waiters.len();
+        source.waiters.retain(|waiter| waiter.token != token);
+        self.waiting.update(|n| n - (before - source.waiters.len()));
+        let empty = source.waiters.is_empty();
+        if source.armed || !empty {
+            // Nothing to mend if it is closed by now.
+            let _ = self.arm(fd, source);
+        }
+        if empty {
+            sources.remove(&fd);
         }
     }
 
-    /// Waits for events and names each job whose descriptor is ready.
-    pub(super) fn wait(
-        &self,
-        timeout: Option<Duration>,
-        inbox: &Inbox,
-        mut ready: impl FnMut(usize),
-    ) -> io::Result<()> {
+    /// Waits for events; afterwards [`ready`](Self::ready) names the jobs concerned.
+    pub(super) fn wait(&self, timeout: Option<Duration>, inbox: &Inbox) -> io::Result<()> {
         let mut events = self.events.borrow_mut();
         events.clear();
         match self.poller.wait(&mut events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        for event in events.iter() {
-            if event.key == INBOX {
-                inbox.clear_event();
-                continue;
-            }
-            let fd = event.key as RawFd;
-            let mut all = self.waiters.borrow_mut();
-            let Some(waiters) = all.get_mut(&fd) else { continue };
-            let before = waiters.len();
-            waiters.retain(|waiter| {
-                let stays = !waiter.is_ready(&event);
-                if !stays {
-                    ready(waiter.token);
-                }
-                stays
-            });
-            self.waiting.update(|n| n - (before - waiters.len()));
-            if waiters.is_empty() {
-                all.remove(&fd);
-            } else {
-                let _ = self.arm(fd, waiters);
-            }
+        if events.iter().any(|event| event.key == INBOX) {
+            inbox.clear_event();
         }
         Ok(())
     }
 
+    /// Names each job that has a ready descriptor. The caller removes it from the waiters,
+    /// which arms the descriptor again for those that are left: a registration whose event
+    /// came is disarmed.
+    pub(super) fn ready(&self, mut ready: impl FnMut(usize)) {
+        for event in self.events.borrow().iter().filter(|event| event.key != INBOX) {
+            let fd = event.key as RawFd;
+            let mut sources = self.sources.borrow_mut();
+            let Some(source) = sources.get_mut(&fd) else { continue };
+            source.armed = false;
+            let waiters = source.waiters.clone();
+            drop(sources);
+            for waiter in waiters.iter().filter(|waiter| waiter.is_ready(&event)) {
+                ready(waiter.token);
+            }
+        }
+    }
+
     /// Tells the kernel what the waiters of `fd` wait for.
-    fn arm(&self, fd: RawFd, waiters: &[Waiter]) -> io::Result<()> {
-        let wants = |interest| waiters.iter().any(|waiter| waiter.interest == interest);
+    fn arm(&self, fd: RawFd, source: &mut Source) -> io::Result<()> {
+        let wants = |interest| source.waiters.iter().any(|waiter| waiter.interest == interest);
         let event = Event::new(fd as usize, wants(Interest::Readable), wants(Interest::Writable));
         // SAFETY: a job that waits keeps its descriptor open; see the module documentation.
-        let source = unsafe { BorrowedFd::borrow_raw(fd) };
-        match self.poller.modify(source, event) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // SAFETY: see the module documentation.
-                unsafe { self.poller.add(&source, event) }
-            }
-            result => result,
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        let mut result = self.poller.modify(borrowed, event);
+        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            // SAFETY: see the module documentation.
+            result = unsafe { self.poller.add(&borrowed, event) };
         }
+        source.armed = result.is_ok() && !source.waiters.is_empty();
+        result
     }
 }
 

@@ -1,12 +1,14 @@
 //! The jobs of a scheduler and what each waits for.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::join::Ended;
 use super::poll::Poll;
-use crate::job::{Outcome, Queue, Raw, Wait};
+use crate::job::{Interest, Outcome, Queue, Raw, Wait};
 
 #[derive(Default)]
 pub(super) struct Tasks {
@@ -22,6 +24,8 @@ struct Task {
     job: Raw,
     wait: Wait,
     waits: bool,
+    /// The descriptors it is registered for.
+    fds: Vec<RawFd>,
     ended: Rc<dyn Ended>,
 }
 
@@ -36,7 +40,7 @@ impl Tasks {
 
     /// Adds a job that is in the queue; returns its token.
     pub(super) fn insert(&mut self, job: Raw, ended: Rc<dyn Ended>) -> usize {
-        let task = Some(Task { job, wait: Wait::Yield, waits: false, ended });
+        let task = Some(Task { job, wait: Wait::Yield, waits: false, fds: Vec::new(), ended });
         if let Some(token) = self.free.pop() {
             self.slots[token] = task;
             token
@@ -65,36 +69,39 @@ impl Tasks {
 
     fn file(&mut self, job: Raw, wait: Wait, poll: &Poll, queue: &Queue) {
         let token = job.token();
-        if let Wait::Fd { fd, interest, .. } = wait
-            && let Err(error) = poll.add(fd, interest, token)
-        {
-            let code = error.raw_os_error().unwrap_or(0);
-            job.set_outcome(Outcome::Failed(code));
-            return queue.push(job);
-        }
-        if let Some(instant) = deadline(wait) {
-            self.deadlines.insert((instant, token), ());
-        }
         let Some(Some(task)) = self.slots.get_mut(token) else { return };
         task.wait = wait;
         task.waits = true;
-        if !matches!(wait, Wait::Fd { .. }) && job.is_woken() {
+        let registered = match wait {
+            Wait::Fd { fd, interest, .. } => task.register(fd, interest, poll),
+            Wait::Resume => {
+                let fds = job.wait_ctx().map(|ctx| ctx.all_fds()).unwrap_or_default();
+                fds.into_iter().try_for_each(|fd| task.register(fd, Interest::Readable, poll))
+            }
+            _ => Ok(()),
+        };
+        if let Some(instant) = deadline(wait) {
+            self.deadlines.insert((instant, token), ());
+        }
+        if let Err(error) = registered {
+            self.end_wait(token, Outcome::Failed(error.raw_os_error().unwrap_or(0)), poll, queue);
+        } else if !matches!(wait, Wait::Fd { .. }) && job.is_woken() {
             // Woken between its last look and now.
-            self.end_wait(token, Outcome::Ready, queue);
+            self.end_wait(token, Outcome::Ready, poll, queue);
         }
     }
 
     /// Somebody used a wake handle of the job.
-    pub(super) fn woken(&mut self, token: usize, queue: &Queue) {
+    pub(super) fn woken(&mut self, token: usize, poll: &Poll, queue: &Queue) {
         let Some(Some(task)) = self.slots.get(token) else { return };
         if matches!(task.wait, Wait::Wake { .. } | Wait::Resume) {
-            self.end_wait(token, Outcome::Ready, queue);
+            self.end_wait(token, Outcome::Ready, poll, queue);
         }
     }
 
-    /// The descriptor of the job is ready, and no longer registered for it.
-    pub(super) fn fd_ready(&mut self, token: usize, queue: &Queue) {
-        self.end_wait(token, Outcome::Ready, queue);
+    /// A descriptor of the job is ready.
+    pub(super) fn fd_ready(&mut self, token: usize, poll: &Poll, queue: &Queue) {
+        self.end_wait(token, Outcome::Ready, poll, queue);
     }
 
     /// Ends all waits whose instant has come.
@@ -102,25 +109,13 @@ impl Tasks {
         while let Some((&(instant, token), ())) = self.deadlines.first_key_value()
             && instant <= now
         {
-            if let Some(Some(Task { wait: Wait::Fd { fd, .. }, .. })) = self.slots.get(token) {
-                poll.remove(*fd, token);
-            }
-            self.end_wait(token, Outcome::TimedOut, queue);
+            self.end_wait(token, Outcome::TimedOut, poll, queue);
         }
     }
 
     /// The job is about to be cancelled: it waits for nothing any more.
     pub(super) fn forget_wait(&mut self, job: Raw, poll: &Poll) {
-        let token = job.token();
-        let Some(Some(task)) = self.slots.get_mut(token) else { return };
-        if std::mem::take(&mut task.waits) {
-            if let Wait::Fd { fd, .. } = task.wait {
-                poll.remove(fd, token);
-            }
-            if let Some(instant) = deadline(task.wait) {
-                self.deadlines.remove(&(instant, token));
-            }
-        }
+        self.withdraw(job.token(), poll);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -140,15 +135,34 @@ impl Tasks {
         found.is_some()
     }
 
-    fn end_wait(&mut self, token: usize, outcome: Outcome, queue: &Queue) {
-        let Some(Some(task)) = self.slots.get_mut(token) else { return };
-        if std::mem::take(&mut task.waits) {
-            if let Some(instant) = deadline(task.wait) {
-                self.deadlines.remove(&(instant, token));
-            }
-            task.job.set_outcome(outcome);
-            queue.push(task.job);
+    fn end_wait(&mut self, token: usize, outcome: Outcome, poll: &Poll, queue: &Queue) {
+        if let Some(job) = self.withdraw(token, poll) {
+            job.set_outcome(outcome);
+            queue.push(job);
         }
+    }
+
+    /// Takes the job off everything it waits for; `None` if it does not wait.
+    fn withdraw(&mut self, token: usize, poll: &Poll) -> Option<Raw> {
+        let task = self.slots.get_mut(token)?.as_mut()?;
+        if !std::mem::take(&mut task.waits) {
+            return None;
+        }
+        for fd in std::mem::take(&mut task.fds) {
+            poll.remove(fd, token);
+        }
+        if let Some(instant) = deadline(task.wait) {
+            self.deadlines.remove(&(instant, token));
+        }
+        Some(task.job)
+    }
+}
+
+impl Task {
+    fn register(&mut self, fd: RawFd, interest: Interest, poll: &Poll) -> io::Result<()> {
+        poll.add(fd, interest, self.job.token())?;
+        self.fds.push(fd);
+        Ok(())
     }
 }
 
