@@ -88,8 +88,8 @@ check_linked() {
         echo '}; int main(void) { return !symbols[0]; }'
     } >"$work/main.c"
     local cc=("${gnu}gcc" "$cflags" -fPIC "-Wl,--fatal-warnings" "$work/main.c" "$library")
-    "${cc[@]}" -o "$work/program" || fail "the C program does not link"
-    "${cc[@]}" -shared -nostdlib -o "$work/library.so" || fail "the C library does not link"
+    "${cc[@]}" -o "$work/program" || { fail "the C program does not link"; return; }
+    "${cc[@]}" -shared -nostdlib -o "$work/library.so" || { fail "the C library does not link"; return; }
     for file in "$work/program" "$work/library.so"; do
         readelf -lW "$file" | grep -qE 'GNU_STACK .* RW +0x' || fail "${file##*/}: executable stack"
     done
