@@ -16,22 +16,22 @@ fail() {
 }
 
 # What differs: the GNU toolchain, the flag by which C code carries the same note, the
-# note, what must stand where an indirect jump arrives, and jumps that must not be.
+# note, what must stand where an indirect jump or call arrives, and jumps that must not be.
 choose() {
     case $target in
         x86_64-*)
-            gnu='' cflags=-fcf-protection=branch
-            note='x86 feature: IBT$' pad='endbr64' bad_jump='notrack'
+            gnu='' cflags=-fcf-protection=branch note='x86 feature: IBT$'
+            pad=endbr64 call_pad=endbr64 bad_jump='notrack'
             ;;
         aarch64-*)
-            gnu=aarch64-linux-gnu- cflags=-mbranch-protection=bti
-            note='AArch64 feature: BTI$' pad='bti\s+(c|j|jc)' bad_jump='\sbr\s+x([0-9]|1[0-589]|[23].)$'
+            gnu=aarch64-linux-gnu- cflags=-mbranch-protection=bti note='AArch64 feature: BTI$'
+            pad='bti\s+(c|j|jc)' call_pad='bti\s+j?c' bad_jump='\sbr\s+x([0-9]|1[0-589]|[23].)$'
             ;;
         riscv64gc-*)
             # Zicfilp has no note in these tools; jumps through t2 need no pad. Jumps
             # through ra and t0 are returns to the predictor.
-            gnu=riscv64-linux-gnu- cflags=-O1
-            note='' pad='' bad_jump='\sj(al)?r\s.*\b(t0|x5)\b|\sjr\s+ra'
+            gnu=riscv64-linux-gnu- cflags=-O1 note=''
+            pad='' call_pad='' bad_jump='\sj(al)?r\s.*\b(t0|x5)\b|\sjr\s+ra'
             ;;
         *) die "nothing known of $target" ;;
     esac
@@ -57,15 +57,22 @@ check_symbols() {
         [[ $name == "$prefix"* ]] || fail "$name lacks the prefix $prefix"
         [[ $visibility == HIDDEN ]] || fail "$name is $visibility, not hidden"
         [[ $type != FUNC || $size != 0 ]] || fail "$name has no size"
-        [[ $type == TLS || $name == *_end ]] || check_pad "$name" "$value"
+        case $type:${name#"$prefix"} in
+            TLS:* | *:end) ;;
+            NOTYPE:* | FUNC:trampoline) check_pad "$name" "$value" "$pad" ;;
+            *) check_pad "$name" "$value" "$call_pad" ;;
+        esac
     done <"$work/symbols"
+    # Not every linker says that it is missing, nor does every kernel care.
+    readelf -SW "$work/asm.o" | grep -qE 'note\.GNU-stack +PROGBITS +0+ [0-9a-f]+ 0+ +00 +0 ' ||
+        fail "the assembly does not ask for a stack that is not executable"
     (($(grep -c FUNC "$work/symbols") >= 4)) || fail "only these symbols: $(cat "$work/symbols")"
 }
 
-# Whatever has a name may be jumped to.
-check_pad() { # <name> <address>
-    [[ -z $pad ]] || "${gnu}objdump" -d --no-show-raw-insn --start-address="0x$2" "$work/asm.o" |
-        grep -m 1 -E '^ +[0-9a-f]+:' | grep -qE ":\s+$pad\$" || fail "$1 begins without $pad"
+# Whatever has a name may be jumped to; functions are also called.
+check_pad() { # <name> <address> <pad>
+    [[ -z $3 ]] || "${gnu}objdump" -d --no-show-raw-insn --start-address="0x$2" "$work/asm.o" |
+        grep -m 1 -E '^ +[0-9a-f]+:' | grep -qE ":\s+$3\$" || fail "$1 begins without $3"
 }
 
 # The note of `file` is exactly what we want: nothing promised that is not kept.
@@ -108,11 +115,12 @@ check_inlined() {
     # Awk's regular expressions know no \s everywhere: tabs become spaces.
     "${gnu}objdump" -d --no-show-raw-insn "$program" | tr -s '\t ' ' ' | awk -v pad="${pad//\\s/ }" '
         { address = $1; sub(/:$/, "", address); code[address] = $0 }
-        # A landing is taken a few instructions before the jump.
+        # A switch takes the address of its landing, changes the stack, jumps.
         / lea .*\(%rip\),%rax/ { landing = $(NF - 1); taken = NR }
         / adr / { landing = $4; taken = NR }
+        / mov .*,%rsp/ || / mov sp,/ { changed = NR }
         / jmp \*0x[13]0\(%rdx\)/ || / br x1[67]/ {
-            if (taken && NR - taken < 12) landings[landing]
+            if (taken && NR - taken < 12 && changed > taken) landings[landing]
             taken = 0
         }
         / jr t2/ { switches++ }
