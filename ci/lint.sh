@@ -14,6 +14,14 @@ for file in "${files[@]}"; do
 done
 shellcheck "${scripts[@]}" || die "shellcheck is not content"
 
+# A check that nobody calls is no check, and a command that does not exist no advice.
+for file in ci/*.sh; do
+    [[ ! -x $file ]] || grep -q "$file" ci/test || die "ci/test does not call $file"
+done
+while read -r file; do
+    [[ -e $file ]] || die "CONTRIBUTING.md names $file, which does not exist"
+done < <(grep -oE '\b(ci|arch-tests)/[a-z_/.]*[a-z_/]' CONTRIBUTING.md | sort -u)
+
 clippy() { # <target> <flags for cargo ...>
     cargo clippy --quiet --target "$@" -- -D warnings -D clippy::too_many_lines ||
         die "clippy is not content: $* ${RUSTFLAGS-}"
