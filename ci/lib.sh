@@ -2,6 +2,7 @@
 # Sourced by every script here: strict mode, the repository as working directory, and
 # how each target is linked and run.
 set -euo pipefail
+shopt -s inherit_errexit
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 NATIVE=x86_64-unknown-linux-gnu
