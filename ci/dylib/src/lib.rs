@@ -1,0 +1,3 @@
+//! Nothing but siding, as a dylib.
+
+pub use siding;

@@ -1,0 +1,37 @@
+# shellcheck shell=bash disable=SC2034
+# Sourced by every script here: strict mode, the repository as working directory, and
+# how each target is linked and run.
+set -euo pipefail
+shopt -s inherit_errexit
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+NATIVE=x86_64-unknown-linux-gnu
+CROSS=(
+    x86_64-unknown-linux-musl
+    aarch64-unknown-linux-gnu
+    riscv64gc-unknown-linux-gnu
+    aarch64-unknown-linux-musl
+)
+
+export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+
+# `-cpu max` for BTI and PAC; riscv64 has no such CPU in qemu 7.2 and needs none.
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu max -L /usr/aarch64-linux-gnu"
+export CARGO_TARGET_RISCV64GC_UNKNOWN_LINUX_GNU_LINKER=riscv64-linux-gnu-gcc
+export CARGO_TARGET_RISCV64GC_UNKNOWN_LINUX_GNU_RUNNER="qemu-riscv64 -L /usr/riscv64-linux-gnu"
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=aarch64-linux-gnu-gcc
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER="qemu-aarch64 -cpu max"
+# The name that `cc` would guess is not in Debian.
+export CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# The package's version as the digits of the assembly symbols' prefix: 0_1.
+version_digits() {
+    sed -n 's/^version = "\([0-9]*\)\.\([0-9]*\)\..*/\1_\2/p' Cargo.toml | head -n 1
+}

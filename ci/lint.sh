@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Format, lints, documentation, shell scripts.
+#   ci/lint.sh [target ...]      lints for these targets; the native one unless told
+. "$(dirname "$0")/lib.sh"
+(($#)) || set -- "$NATIVE"
+
+cargo fmt --check -- --color=never || die "not formatted: run cargo fmt"
+
+# Scripts are what git knows (or would add) with a shell in the first line.
+mapfile -t files < <(git ls-files --cached --others --exclude-standard)
+scripts=(ci/lib.sh)
+for file in "${files[@]}"; do
+    [[ -f $file ]] && head -n 1 "$file" | grep -qaE '^#!.*sh$' && scripts+=("$file")
+done
+shellcheck "${scripts[@]}" || die "shellcheck is not content"
+
+# A check that nobody calls is no check, and a command that does not exist no advice.
+for file in ci/*.sh; do
+    [[ ! -x $file ]] || grep -q "$file" ci/test || die "ci/test does not call $file"
+done
+while read -r file; do
+    [[ -e $file ]] || die "CONTRIBUTING.md names $file, which does not exist"
+done < <(grep -oE '\b(ci|arch-tests)/[a-z_/.]*[a-z_/]' CONTRIBUTING.md | sort -u)
+
+clippy() { # <target> <flags for cargo ...>
+    cargo clippy --quiet --target "$@" -- -D warnings -D clippy::too_many_lines ||
+        die "clippy is not content: $* ${RUSTFLAGS-}"
+}
+for target in "$@"; do
+    clippy "$target" --all-targets --all-features
+    RUSTFLAGS="--cfg siding_outline" clippy "$target" --all-targets --all-features
+    # Fewer features must leave nothing unused.
+    clippy "$target" --lib
+    clippy "$target" --lib --no-default-features
+done
+
+rustdoc() { # <flags for cargo ...>
+    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --all-features "$@" ||
+        die "rustdoc is not content $*"
+}
+rustdoc
+# Links into the internals are for readers of the source.
+rustdoc --document-private-items

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Installs what the given targets need; with `tools` also what checks the artefacts.
+#   ci/setup.sh [tools] [target ...]
+# As root it installs; otherwise it says what to install and fails.
+. "$(dirname "$0")/lib.sh"
+
+[[ $(uname -sm) == "Linux x86_64" ]] || die "runs on x86_64 Linux; this is $(uname -sm)"
+
+# What must be there (a command, or a file by its path), and Debian's package for it.
+needs() {
+    case $1 in
+        base) echo gcc gcc /usr/include/stdio.h libc6-dev readelf binutils shellcheck shellcheck ;;
+        x86_64-unknown-linux-gnu) ;;
+        x86_64-unknown-linux-musl) echo musl-gcc musl-tools ;;
+        aarch64-unknown-linux-*)
+            echo aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+            echo /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
+            echo qemu-aarch64 qemu-user ;;
+        riscv64gc-unknown-linux-gnu)
+            echo riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
+            echo /usr/riscv64-linux-gnu/include/stdio.h libc6-dev-riscv64-cross
+            echo qemu-riscv64 qemu-user ;;
+        tools) echo gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind ;;
+        *) die "unknown target: $1" ;;
+    esac
+}
+
+have() {
+    case $1 in
+        /*) [[ -e $1 ]] ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+# Prints the packages of what is missing.
+missing() {
+    local thing package list
+    for item in "$@"; do
+        # An assignment, so that an unknown target ends the script.
+        list=$(needs "$item")
+        while read -r thing package; do
+            have "$thing" || echo "$package"
+        done < <(xargs -n 2 <<<"$list" | sed '/^$/d')
+    done | sort -u
+}
+
+command -v rustup >/dev/null || die "rustup is missing: see https://rustup.rs"
+
+packages=$(missing base "$@")
+if [[ -n $packages ]]; then
+    mapfile -t list <<<"$packages"
+    ((EUID == 0)) || die "missing; install by: apt-get install ${list[*]}"
+    echo "installing ${list[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq update || die "apt-get update failed; wanted: ${list[*]}"
+    apt-get -qq install -y --no-install-recommends "${list[@]}" >/dev/null ||
+        die "apt-get could not install ${list[*]}"
+    packages=$(missing base "$@")
+    [[ -z $packages ]] || die "installed, but what they provide is not there: ${packages//$'\n'/ }"
+fi
+
+for component in rustfmt clippy; do
+    rustup component list --installed | grep -q "^$component" ||
+        rustup component add "$component" || die "rustup has no component $component"
+done
+installed=$(rustup target list --installed)
+for target in "$@"; do
+    [[ $target == tools ]] || grep -qx "$target" <<<"$installed" ||
+        rustup target add "$target" || die "rustup has no target $target"
+done

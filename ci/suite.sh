@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Runs the suite on one target in one variant, and checks that no test was left out.
+#   ci/suite.sh <target> <variant>
+# Every test that exists natively must run, less the lines of ci/exclusions.txt.
+. "$(dirname "$0")/lib.sh"
+target=${1:?target} variant=${2:?variant}
+
+# How long the tests of one run may take before something must be hanging.
+LIMIT=600
+
+cargo=(--tests --all-features --target "$target")
+case $variant in
+    debug) ;;
+    debug-outline) flags="--cfg siding_outline" ;;
+    release) cargo+=(--release) ;;
+    release-outline) cargo+=(--release) flags="--cfg siding_outline" ;;
+    lto)
+        cargo+=(--release)
+        export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
+        ;;
+    opt-1) cargo+=(--release) && export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 ;;
+    opt-s) cargo+=(--release) && export CARGO_PROFILE_RELEASE_OPT_LEVEL=s ;;
+    native-cpu) cargo+=(--release) flags="-C target-cpu=native" ;;
+    frame-pointers) cargo+=(--release) flags="-C force-frame-pointers=yes" ;;
+    *) die "unknown variant: $variant" ;;
+esac
+
+# Tests assert that they run on this, so a run on the wrong machine fails.
+case $target in
+    riscv64gc-*) export EXPECT_ARCH=riscv64 ;;
+    *) export EXPECT_ARCH=${target%%-*} ;;
+esac
+# Tests fork children that die: one thread, and no core files.
+export RUST_TEST_THREADS=1
+ulimit -c 0
+
+work=$CARGO_TARGET_DIR/ci
+log=$work/$target-$variant.log
+mkdir -p "$work"
+
+# Prints "file name" of each test of a run, architectures made equal.
+names() { # <flags for cargo ...> [-- <flags for the tests>]
+    local listing
+    listing=$(cargo test "$@" --list 2>&1) || die "cannot list the tests: $listing"
+    awk '/^ +Running / { file = $2 == "unittests" ? $3 : $2 }
+         sub(/: test$/, "") { print file, $0 }' <<<"$listing" |
+        sed -E 's/x86_64|aarch64|riscv64/ARCH/g' | sort
+}
+
+# The exclusions that apply here, as names.
+mapfile -t excluded < <(awk -v target="$target" \
+    '!/^#/ && ($1 == target || $1 == "*") { print $2 }' ci/exclusions.txt)
+skips=(--exact)
+for name in "${excluded[@]}"; do
+    skips+=(--skip "$name")
+done
+
+# What has to run: natively listed, less the exclusions. Ignored tests are listed too.
+expected=$(names --tests --all-features --target "$NATIVE" --)
+for name in "${excluded[@]}"; do
+    name=$(sed -E 's/x86_64|aarch64|riscv64/ARCH/g' <<<"$name")
+    rest=$(awk -v name="$name" '$2 != name' <<<"$expected")
+    [[ $rest != "$expected" ]] || die "ci/exclusions.txt names $name, which is no test"
+    expected=$rest
+done
+
+export RUSTFLAGS=${flags-}
+listed=$(names "${cargo[@]}" -- "${skips[@]}")
+diff <(echo "$expected") <(echo "$listed") >"$log" ||
+    die "the tests of $target differ from the native ones (<) less ci/exclusions.txt:
+$(grep '^[<>]' "$log")"
+
+started=0
+timeout --kill-after=10 "$LIMIT" cargo test "${cargo[@]}" -- "${skips[@]}" >"$log" 2>&1 || started=$?
+((started == 0)) || {
+    cat "$log"
+    ((started != 124)) || die "$target $variant: no end after $LIMIT s"
+    die "$target $variant: cargo test failed"
+}
+
+# "test result: ok. 5 passed; 0 failed; 1 ignored; ..."
+grep '^test result: ' "$log" >"$log.results" || die "cargo test printed no result"
+read -r passed ignored < <(awk '{ passed += $4; ignored += $8 } END { print passed, ignored }' "$log.results")
+grep -E '^( +Running |test result: )' "$log"
+((ignored == 0)) || die "$target $variant: $ignored tests ignored that ci/exclusions.txt does not name"
+count=$(wc -l <<<"$listed")
+((passed == count)) || die "$target $variant: $count tests listed, $passed passed"
+echo "$target $variant: $passed tests passed, ${#excluded[@]} excluded"

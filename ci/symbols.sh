@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# Looks at what is built instead of running it: symbols, notes and landing pads of the
+# assembly, in C programs and shared libraries that contain it, and inlined into Rust.
+#   ci/symbols.sh [target ...]      the three gnu targets unless told
+. "$(dirname "$0")/lib.sh"
+(($#)) || set -- "$NATIVE" aarch64-unknown-linux-gnu riscv64gc-unknown-linux-gnu
+
+prefix=siding_$(version_digits)_
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+failures=0
+fail() {
+    echo "$target: $*" >&2
+    failures=$((failures + 1))
+}
+
+# What differs: the GNU toolchain, the flag by which C code carries the same note, the
+# note, what must stand where an indirect jump or call arrives, and jumps that must not be.
+choose() {
+    case $target in
+        x86_64-*)
+            gnu='' cflags=-fcf-protection=branch note='x86 feature: IBT$'
+            pad=endbr64 call_pad=endbr64 bad_jump='notrack'
+            ;;
+        aarch64-*)
+            gnu=aarch64-linux-gnu- cflags=-mbranch-protection=bti note='AArch64 feature: BTI$'
+            pad='bti\s+(c|j|jc)' call_pad='bti\s+j?c' bad_jump='\sbr\s+x([0-9]|1[0-589]|[23].)$'
+            ;;
+        riscv64gc-*)
+            # Zicfilp has no note in these tools; jumps through t2 need no pad. Jumps
+            # through ra and t0 are returns to the predictor.
+            gnu=riscv64-linux-gnu- cflags=-O1 note=''
+            pad='' call_pad='' bad_jump='\sj(al)?r\s.*\b(t0|x5)\b|\sjr\s+ra'
+            ;;
+        *) die "nothing known of $target" ;;
+    esac
+}
+
+# Takes the assembly's object out of the static library.
+take_object() {
+    cargo rustc --quiet --lib --release --crate-type staticlib --target "$target" ||
+        die "$target: the static library does not build"
+    library=$CARGO_TARGET_DIR/$target/release/libsiding.a
+    local members
+    members=$("${gnu}nm" -A "$library" 2>/dev/null |
+        awk -F: -v symbol="${prefix}trampoline" '$3 ~ " T " symbol "$" { print $2 }')
+    [[ $members == *.o ]] || die "$target: no single object defines ${prefix}trampoline: $members"
+    "${gnu}ar" p "$library" "$members" >"$work/asm.o"
+}
+
+# Every global symbol carries the version and is hidden; functions have type and size.
+check_symbols() {
+    readelf -sW "$work/asm.o" | awk '$5 == "GLOBAL" && $7 != "UND"' >"$work/symbols"
+    local value size type visibility name
+    while read -r _ value size type _ visibility _ name; do
+        [[ $name == "$prefix"* ]] || fail "$name lacks the prefix $prefix"
+        [[ $visibility == HIDDEN ]] || fail "$name is $visibility, not hidden"
+        [[ $type != FUNC || $size != 0 ]] || fail "$name has no size"
+        case $type:${name#"$prefix"} in
+            TLS:* | *:end) ;;
+            NOTYPE:* | FUNC:trampoline) check_pad "$name" "$value" "$pad" ;;
+            *) check_pad "$name" "$value" "$call_pad" ;;
+        esac
+    done <"$work/symbols"
+    # Not every linker says that it is missing, nor does every kernel care.
+    readelf -SW "$work/asm.o" | grep -qE 'note\.GNU-stack +PROGBITS +0+ [0-9a-f]+ 0+ +00 +0 ' ||
+        fail "the assembly does not ask for a stack that is not executable"
+    (($(grep -c FUNC "$work/symbols") >= 4)) || fail "only these symbols: $(cat "$work/symbols")"
+}
+
+# Whatever has a name may be jumped to; functions are also called.
+check_pad() { # <name> <address> <pad>
+    [[ -z $3 ]] || "${gnu}objdump" -d --no-show-raw-insn --start-address="0x$2" "$work/asm.o" |
+        grep -m 1 -E '^ +[0-9a-f]+:' | grep -qE ":\s+$3\$" || fail "$1 begins without $3"
+}
+
+# The note of `file` is exactly what we want: nothing promised that is not kept.
+check_note() { # <file>
+    local found
+    found=$(readelf -nW "$1" | grep 'feature: ' || true)
+    if [[ -n $note ]]; then
+        grep -qE "$note" <<<"$found" || fail "${1##*/}: note is '$found', not '$note'"
+    else
+        [[ -z $found ]] || fail "${1##*/}: unexpected note '$found'"
+    fi
+}
+
+# Links as a C project does: a Rust link would hide an executable stack.
+check_linked() {
+    {
+        awk '$4 != "TLS" { print "extern char " $8 "[];" }' "$work/symbols"
+        echo 'char *const symbols[] = {'
+        awk '$4 != "TLS" { print $8 "," }' "$work/symbols"
+        echo '}; int main(void) { return !symbols[0]; }'
+    } >"$work/main.c"
+    local cc=("${gnu}gcc" "$cflags" -fPIC "-Wl,--fatal-warnings" "$work/main.c" "$library")
+    "${cc[@]}" -o "$work/program" || { fail "the C program does not link"; return; }
+    "${cc[@]}" -shared -nostdlib -o "$work/library.so" || { fail "the C library does not link"; return; }
+    for file in "$work/program" "$work/library.so"; do
+        readelf -lW "$file" | grep -qE 'GNU_STACK .* RW +0x' || fail "${file##*/}: executable stack"
+    done
+    readelf -sW "$work/program" | grep -q "${prefix}trampoline" || fail "the program lacks the assembly"
+    ! readelf --dyn-syms -W "$work/library.so" | grep "$prefix" || fail "library.so exports these"
+    # The C runtime's own objects are unmarked: only a library without them shows the note.
+    check_note "$work/library.so"
+}
+
+# The same pads where the switch was inlined into Rust.
+check_inlined() {
+    local program switches
+    program=$(RUSTFLAGS="-C prefer-dynamic" cargo test --no-run --release -p siding-dylib \
+        --target "$target" 2>&1 | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
+    [[ -x $program ]] || { fail "the test program does not build"; return; }
+    # Awk's regular expressions know no \s everywhere: tabs become spaces.
+    "${gnu}objdump" -d --no-show-raw-insn "$program" | tr -s '\t ' ' ' | awk -v pad="${pad//\\s/ }" '
+        { address = $1; sub(/:$/, "", address); code[address] = $0 }
+        # A switch takes the address of its landing, changes the stack, jumps.
+        / lea .*\(%rip\),%rax/ { landing = $(NF - 1); taken = NR }
+        / adr / { landing = $4; taken = NR }
+        / mov .*,%rsp/ || / mov sp,/ { changed = NR }
+        / jmp \*0x[13]0\(%rdx\)/ || / br x1[67]/ {
+            if (taken && NR - taken < 12 && changed > taken) landings[landing]
+            taken = 0
+        }
+        / jr t2/ { switches++ }
+        END {
+            for (landing in landings) {
+                switches++
+                if (code[landing] !~ ": " pad " ?$") { print "no pad: " code[landing]; bad = 1 }
+            }
+            print switches + 0
+            exit bad
+        }' >"$work/inlined" || fail "inlined: $(cat "$work/inlined")"
+    switches=$(tail -n 1 "$work/inlined")
+    ((switches >= 2)) || fail "found $switches inlined switches: is this check blind?"
+    echo "$target: $(wc -l <"$work/symbols") symbols, $switches inlined switches"
+}
+
+for target in "$@"; do
+    choose
+    take_object
+    check_symbols
+    check_note "$work/asm.o"
+    check_linked
+    ! "${gnu}objdump" -d --no-show-raw-insn "$work/asm.o" | grep -E "$bad_jump" || fail "a bad jump"
+    check_inlined
+done
+((failures == 0)) || die "$failures failures"
