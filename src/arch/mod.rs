@@ -21,12 +21,11 @@
 
 use core::mem::MaybeUninit;
 
-#[cfg(target_arch = "x86_64")]
-#[path = "x86_64.rs"]
-mod imp;
-
-#[cfg(not(target_arch = "x86_64"))]
-compile_error!("siding has no context switch for this architecture; supported: x86_64");
+// `build.rs` turns other targets away with a sentence.
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
+pub(crate) mod imp;
 
 #[cfg_attr(siding_outline, path = "outline.rs")]
 #[cfg_attr(not(siding_outline), path = "inline.rs")]

@@ -1,0 +1,26 @@
+//! What the register tests need of each architecture. Each file provides
+//!
+//! * `NAMES`: every register a callee must preserve, in the order of their values;
+//! * `fill_call_store`: fills them from `values`, calls `body(data)`, and stores what they
+//!   hold then back to `values`;
+//! * `sp_and_fp`: an entry function, or any callee, that makes an aligned store at the
+//!   top of its frame and returns the stack pointer its caller had at the call, and the
+//!   frame pointer;
+//! * `FP_ABOVE_PAIR`: how far a frame pointer stands above the saved pair of fp and pc.
+
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
+mod imp;
+
+pub(crate) use imp::{FP_ABOVE_PAIR, NAMES, fill_call_store, sp_and_fp};
+
+use crate::arch::Entry;
+
+/// A value for each of [`NAMES`].
+pub(crate) type Values = [u64; NAMES.len()];
+
+const _: unsafe extern "C" fn(*mut Values, unsafe extern "C" fn(*mut ()), *mut ()) =
+    fill_call_store;
+const _: Entry = sp_and_fp;
+const _: usize = FP_ABOVE_PAIR;
