@@ -323,7 +323,9 @@ fn the_entry_starts_where_it_was_told_and_continues_the_frame_pointer_chain() {
 }
 
 #[repr(align(64))]
-struct Aligned<const SIZE: usize>(#[allow(dead_code, unused_imports, reason = "its size counts")] [u8; SIZE]);
+struct Aligned<const SIZE: usize>(
+    #[allow(dead_code, unused_imports, reason = "its size counts")] [u8; SIZE],
+);
 
 /// A coroutine that captures `SIZE` bytes calls functions on an aligned stack.
 fn aligned_with_captures<const SIZE: usize>() {

@@ -36,6 +36,8 @@ pub(crate) mod tag {
     pub(crate) const GO: usize = 0;
     /// To the inside: unwind.
     pub(crate) const UNWIND: usize = 1;
+    /// To the inside: the pause returns an error.
+    pub(crate) const CANCEL: usize = 4;
     /// To the outside: paused.
     pub(crate) const PAUSED: usize = 0;
     /// To the outside: the closure returned.

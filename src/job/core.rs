@@ -12,7 +12,7 @@ use super::queue::Queue;
 use super::wait::{Outcome, Wait};
 use super::wait_ctx::WaitCtx;
 use super::wake::Slot;
-use super::{CancelMode, Options};
+use super::{CancelMode, Cancelled, Options};
 use crate::context::{self, Context, Control, Word, tag};
 use crate::stack::{PooledStack, StackConfig, StackError};
 
@@ -23,7 +23,7 @@ pub(crate) struct Core {
     pub(super) blocked: Cell<u32>,
     /// Whoever resumes it looks at `wait` and acts on it.
     pub(super) driven: Cell<bool>,
-    /// Cancelled in the mode `Return`: pauses return an error.
+    /// Being cancelled: no pause is a usual one any more.
     pub(super) cancelled: Cell<bool>,
     pub(super) mode: Cell<CancelMode>,
     pub(super) wait: Cell<Wait>,
@@ -179,6 +179,9 @@ impl Raw {
         core.driver.set(Some(inbox));
         core.token.set(token);
         core.queue.set(Some(NonNull::from(queue)));
+        if core.fp.get().is_some() {
+            queue.forbid_hand_overs();
+        }
         if let Some(slot) = core.slot.get() {
             slot.connect(Some(inbox), token);
         }
@@ -234,23 +237,16 @@ impl Raw {
     /// Leaves the running job for `next`, which answers to the same resumer.
     ///
     /// # Safety
-    /// The calling code runs on this job's own stack; `next` is armed or paused, belongs
-    /// to the same driver, and neither keeps FP control words apart.
+    /// The calling code runs on this job's own stack; `next` comes from the queue of their
+    /// common driver.
     #[inline(always)]
-    pub(super) unsafe fn hand_over(self, next: Raw) {
+    pub(super) unsafe fn hand_over(self, next: Raw) -> Result<(), Cancelled> {
         next.core().parent.set(self.core().parent.get());
         CURRENT.set(Some(next));
-        // SAFETY: by this function's contract.
+        // SAFETY: what is in a driver's queue is armed or paused; see `forbid_hand_overs`
+        // for FP control words.
         let answer = unsafe { context::hand_over(self.0, next.0) };
-        if answer.tag != tag::GO {
-            context::force_unwind();
-        }
-    }
-
-    /// Whether it may take part in direct hand-overs.
-    #[inline(always)]
-    pub(super) fn shares_fp_control(self) -> bool {
-        self.core().fp.get().is_none()
+        if answer.tag == tag::GO { Ok(()) } else { Err(told(answer.tag)) }
     }
 
     /// Leaves the running job for whoever entered it.
@@ -258,12 +254,10 @@ impl Raw {
     /// # Safety
     /// The calling code runs on this job's own stack.
     #[inline(always)]
-    pub(super) unsafe fn leave(self) {
+    pub(super) unsafe fn leave(self) -> Result<(), Cancelled> {
         // SAFETY: by this function's contract.
         let answer = unsafe { context::pause(self.0, Word::uninit()) };
-        if answer.tag != tag::GO {
-            context::force_unwind();
-        }
+        if answer.tag == tag::GO { Ok(()) } else { Err(told(answer.tag)) }
     }
 
     /// Clears what belongs to the job that has ended, so that the next finds nothing of it.
@@ -300,6 +294,15 @@ impl Raw {
         // SAFETY: the owner gives it up, and nothing lives on the stack.
         drop(unsafe { Context::from_raw(self.0) });
     }
+}
+
+/// What a canceller tells a job instead of `GO`.
+#[cold]
+fn told(tag: usize) -> Cancelled {
+    if tag == tag::UNWIND {
+        context::force_unwind();
+    }
+    Cancelled
 }
 
 impl Core {

@@ -171,10 +171,7 @@ pub fn pause() -> Result<(), Cancelled> {
     }
     if core.blocked.get() == 0 {
         // SAFETY: `current` found this code on the job's own stack.
-        unsafe { job.leave() };
-        if core.cancelled.get() {
-            return Err(Cancelled);
-        }
+        unsafe { job.leave() }?;
         job.reset_wait_ctx();
     }
     Ok(())
@@ -332,7 +329,7 @@ impl Raw {
         // In a destructor another unwind would abort: the error has to do.
         if self.unwinds() && !std::thread::panicking() {
             // SAFETY: called by code that `current` found on the job's own stack.
-            unsafe { self.leave() };
+            let _ = unsafe { self.leave() };
         }
         Cancelled
     }
@@ -354,7 +351,7 @@ impl Raw {
     pub(crate) unsafe fn cancel<T>(self) {
         /// A loop around `catch_unwind` may swallow the unwinding this often.
         const PATIENCE: u32 = 100;
-        let how = if self.unwinds() || self.is_fresh() { tag::UNWIND } else { tag::GO };
+        let how = if self.unwinds() || self.is_fresh() { tag::UNWIND } else { tag::CANCEL };
         let core = self.core();
         core.cancelled.set(true);
         // From here on it answers to this frame alone.

@@ -4,16 +4,19 @@
 //! directly: one switch for each job's turn instead of two.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 
 use super::core::Raw;
 
-/// See the module documentation.
+/// A ring of jobs. `head` and `len` count jobs; the ring's size is a power of two.
 #[derive(Default)]
 pub(crate) struct Queue {
-    jobs: RefCell<VecDeque<Raw>>,
+    ring: RefCell<Box<[Option<Raw>]>>,
+    head: Cell<usize>,
+    len: Cell<usize>,
     /// Direct hand-overs left before the driver's loop must have a look.
     budget: Cell<usize>,
+    /// A job with FP control words of its own is among the driver's: no hand-overs.
+    forbidden: Cell<bool>,
 }
 
 /// How far ahead of its turn a job's control block is brought into the cache.
@@ -21,48 +24,86 @@ const AHEAD: usize = 8;
 
 impl Queue {
     pub(crate) fn push(&self, job: Raw) {
-        self.jobs.borrow_mut().push_back(job);
+        let mut ring = self.ring.borrow_mut();
+        if self.len.get() == ring.len() {
+            *ring = self.grown(&ring);
+            self.head.set(0);
+        }
+        let mask = ring.len() - 1;
+        ring[(self.head.get() + self.len.get()) & mask] = Some(job);
+        self.len.update(|len| len + 1);
     }
 
     /// The next job, for the driver's loop.
     #[inline]
     pub(crate) fn pop(&self) -> Option<Raw> {
-        let mut jobs = self.jobs.borrow_mut();
-        if let Some(soon) = jobs.get(AHEAD) {
-            soon.prefetch();
-        }
-        jobs.pop_front()
+        self.len.set(self.len.get().checked_sub(1)?);
+        let ring = self.ring.borrow();
+        let head = self.advance();
+        prefetch(&ring, head + AHEAD);
+        ring[head & (ring.len() - 1)]
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.jobs.borrow().len()
+        self.len.get()
     }
 
     /// Allows that many direct hand-overs from here on; returns how many were left.
     pub(crate) fn allow_hand_overs(&self, budget: usize) -> usize {
-        self.budget.replace(budget)
+        self.budget.replace(if self.forbidden.get() { 0 } else { budget })
+    }
+
+    /// Leaves every turn to the driver's loop from here on.
+    pub(super) fn forbid_hand_overs(&self) {
+        self.forbidden.set(true);
+        self.budget.set(0);
     }
 
     /// Puts `job` at the end and returns the first, if they may hand over directly.
-    #[inline]
+    #[inline(always)]
     pub(super) fn rotate(&self, job: Raw) -> Option<Raw> {
-        let budget = self.budget.get().checked_sub(1)?;
-        let mut jobs = self.jobs.borrow_mut();
-        let next = *jobs.front()?;
-        if !(job.shares_fp_control() && next.shares_fp_control()) {
+        let (budget, len) = (self.budget.get(), self.len.get());
+        if budget == 0 || len == 0 {
             return None;
         }
-        self.budget.set(budget);
-        if let Some(soon) = jobs.get(AHEAD) {
-            soon.prefetch();
-        }
-        jobs.pop_front();
-        jobs.push_back(job);
-        Some(next)
+        self.budget.set(budget - 1);
+        let mut ring = self.ring.try_borrow_mut().ok()?;
+        let mask = ring.len().wrapping_sub(1);
+        let head = self.advance();
+        prefetch(&ring, head + AHEAD);
+        let next = *ring.get(head & mask)?;
+        // In a full ring this is the place just vacated.
+        *ring.get_mut((head + len) & mask)? = Some(job);
+        next
     }
 
     /// Takes out a job that is cancelled before its turn.
     pub(crate) fn remove(&self, job: Raw) {
-        self.jobs.borrow_mut().retain(|other| *other != job);
+        let waiting: Vec<_> = std::iter::from_fn(|| self.pop()).collect();
+        waiting.into_iter().filter(|other| *other != job).for_each(|other| self.push(other));
+    }
+
+    /// Moves the head on; returns where it was.
+    #[inline(always)]
+    fn advance(&self) -> usize {
+        let head = self.head.get();
+        self.head.set(head.wrapping_add(1));
+        head
+    }
+
+    /// A ring of twice the size, with the same jobs from its start.
+    #[cold]
+    fn grown(&self, ring: &[Option<Raw>]) -> Box<[Option<Raw>]> {
+        let size = (ring.len() * 2).max(64);
+        let jobs = (0..ring.len()).map(|i| ring[(self.head.get() + i) & (ring.len() - 1)]);
+        jobs.chain(std::iter::repeat(None)).take(size).collect()
+    }
+}
+
+/// Brings a job's control block into the cache, if it is there that one stands.
+#[inline(always)]
+fn prefetch(ring: &[Option<Raw>], at: usize) {
+    if let Some(Some(soon)) = ring.get(at & ring.len().wrapping_sub(1)) {
+        soon.prefetch();
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
+use super::Cancelled;
 use super::core::{self, Raw};
 use super::wake::{Slot, Ticket, Wake};
 
@@ -80,17 +81,14 @@ pub enum WaitError {
 #[inline]
 pub fn yield_now() -> Result<(), WaitError> {
     let Some(job) = core::current() else { return Ok(()) };
-    let core = job.core();
-    if let Some(queue) = core.queue.get()
-        && core.blocked.get() == 0
-        && !core.cancelled.get()
+    // A job that is being cancelled has no queue any more.
+    if let Some(queue) = job.core().queue.get()
+        && job.core().blocked.get() == 0
     {
         // SAFETY: whoever attached the queue keeps it for as long as the job runs.
         if let Some(next) = unsafe { queue.as_ref() }.rotate(job) {
-            // SAFETY: `current` found this code on the job's own stack; jobs in the
-            // driver's queue are armed or paused.
-            unsafe { job.hand_over(next) };
-            return if core.cancelled.get() { Err(WaitError::Cancelled) } else { Ok(()) };
+            // SAFETY: `current` found this code on the job's own stack.
+            return unsafe { job.hand_over(next) }.map_err(|Cancelled| WaitError::Cancelled);
         }
     }
     match wait(Wait::Yield) {
@@ -201,11 +199,9 @@ pub fn wait(wait: Wait) -> Result<(), WaitError> {
     }
     core.wait.set(wait);
     // SAFETY: `current` found this code on the job's own stack.
-    unsafe { job.leave() };
+    let left = unsafe { job.leave() };
     core.wait.set(Wait::Resume);
-    if core.cancelled.get() {
-        return Err(WaitError::Cancelled);
-    }
+    left.map_err(|Cancelled| WaitError::Cancelled)?;
     match core.outcome.replace(Outcome::Ready) {
         Outcome::Ready => {
             if wakeable {
