@@ -220,11 +220,13 @@ fn clearing_never_calls_the_cleanup() {
     let ctx = WaitCtx::new();
     let cleaned = Cleaned::default();
     cleaned.set(&ctx, 1);
-    reset(&ctx);
     cleaned.set(&ctx, 2);
-    assert!(ctx.clear_fd(key(1)));
+    reset(&ctx);
+    cleaned.set(&ctx, 3);
+    assert!(ctx.clear_fd(key(3)), "added");
     assert!(ctx.clear_fd(key(2)));
     reset(&ctx);
+    assert!(ctx.clear_fd(key(1)), "and still shown as deleted at the end");
     drop(ctx);
     assert_eq!(cleaned.fds(), []);
 }

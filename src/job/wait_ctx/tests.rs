@@ -8,8 +8,8 @@ use std::os::fd::RawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
-use std::thread;
+use std::sync::{Arc, Mutex};
+use std::{hint, thread};
 
 use super::{Callback, Key, Status, WaitCtx};
 
@@ -63,6 +63,7 @@ fn a_reset_without_changes_leaves_all_as_it_is() {
     ctx.reset();
     set(&ctx, 1);
     ctx.reset();
+    assert!(!ctx.0.changed.load(Ordering::Relaxed), "the next reset takes no lock");
     ctx.reset();
     assert_eq!(ctx.all_fds(), [1]);
     assert_eq!(ctx.changed_fds(), (vec![], vec![]));
@@ -334,27 +335,31 @@ fn what_other_threads_set_and_clear_survives_the_owners_resets() {
 
 #[test]
 fn handles_dropped_at_one_moment_end_the_context_once() {
-    const HANDLES: usize = 3;
-    let barrier = Barrier::new(HANDLES);
+    const HANDLES: usize = 2;
+    let arrived = AtomicUsize::new(0);
     let cleaned = Arc::new(AtomicUsize::new(0));
-    let rounds: Vec<_> = (0..ROUNDS)
-        .map(|_| {
-            let ctx = WaitCtx::new();
-            let cleaned = cleaned.clone();
-            let count = move |_: &WaitCtx, _, _| _ = cleaned.fetch_add(1, Ordering::Relaxed);
-            ctx.set_wait_fd_with(key(1), 1, count).unwrap();
-            ctx
-        })
-        .collect();
-    thread::scope(|scope| {
-        for _ in 0..HANDLES {
-            let handles = rounds.clone();
-            scope.spawn(|| {
-                barrier.wait();
-                handles.into_iter().for_each(drop);
-            });
+    let drop_together = |handles: [WaitCtx; ROUNDS]| {
+        for (round, handle) in handles.into_iter().enumerate() {
+            arrived.fetch_add(1, Ordering::Relaxed);
+            let mut spins = 0;
+            while arrived.load(Ordering::Relaxed) < (round + 1) * HANDLES {
+                spins += 1;
+                if spins % 100 == 0 { thread::yield_now() } else { hint::spin_loop() }
+            }
+            drop(handle);
         }
-        drop(rounds);
+    };
+    let one: [WaitCtx; ROUNDS] = array::from_fn(|_| {
+        let ctx = WaitCtx::new();
+        let cleaned = cleaned.clone();
+        let count = move |_: &WaitCtx, _, _| _ = cleaned.fetch_add(1, Ordering::Relaxed);
+        ctx.set_wait_fd_with(key(1), 1, count).unwrap();
+        ctx
+    });
+    let other = one.clone();
+    thread::scope(|scope| {
+        scope.spawn(|| drop_together(one));
+        scope.spawn(|| drop_together(other));
     });
     assert_eq!(cleaned.load(Ordering::Relaxed), ROUNDS);
 }
