@@ -4,13 +4,15 @@
 . "$(dirname "$0")/lib.sh"
 (($#)) || set -- "$NATIVE"
 
-cargo fmt --check -- --color=never || die "not formatted: run cargo fmt"
+cargo fmt --all --check -- --color=never || die "not formatted: run cargo fmt"
 
-# Scripts are what git knows (or would add) with a shell in the first line.
+# Scripts are what git knows (or would add) by that name or with a shell in the first line.
 mapfile -t files < <(git ls-files --cached --others --exclude-standard)
-scripts=(ci/lib.sh)
+scripts=()
 for file in "${files[@]}"; do
-    [[ -f $file ]] && head -n 1 "$file" | grep -qaE '^#!.*sh$' && scripts+=("$file")
+    [[ -f $file ]] || continue
+    [[ $file == *.sh ]] || head -n 1 "$file" | grep -qaE '^#!.*sh$' || continue
+    scripts+=("$file")
 done
 shellcheck "${scripts[@]}" || die "shellcheck is not content"
 
@@ -29,9 +31,9 @@ clippy() { # <target> <flags for cargo ...>
 for target in "$@"; do
     clippy "$target" --all-targets --all-features
     RUSTFLAGS="--cfg siding_outline" clippy "$target" --all-targets --all-features
-    # Fewer features must leave nothing unused.
-    clippy "$target" --lib
-    clippy "$target" --lib --no-default-features
+    # Fewer features must leave nothing unused, and no test behind that needs them.
+    clippy "$target" --all-targets
+    clippy "$target" --all-targets --no-default-features
 done
 
 rustdoc() { # <flags for cargo ...>

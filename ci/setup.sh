@@ -20,7 +20,7 @@ needs() {
             echo riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
             echo /usr/riscv64-linux-gnu/include/stdio.h libc6-dev-riscv64-cross
             echo qemu-riscv64 qemu-user ;;
-        tools) echo gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind ;;
+        tools) echo gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3 ;;
         *) die "unknown target: $1" ;;
     esac
 }

@@ -35,7 +35,7 @@ export RUST_TEST_THREADS=1
 ulimit -c 0
 
 work=$CARGO_TARGET_DIR/ci
-log=$work/$target-$variant.log
+log=$work/$target-$variant.log results=$work/$target-$variant.results
 mkdir -p "$work"
 
 # Prints "file name" of each test of a run, architectures made equal.
@@ -79,8 +79,8 @@ timeout --kill-after=10 "$LIMIT" cargo test "${cargo[@]}" -- "${skips[@]}" >"$lo
 }
 
 # "test result: ok. 5 passed; 0 failed; 1 ignored; ..."
-grep '^test result: ' "$log" >"$log.results" || die "cargo test printed no result"
-read -r passed ignored < <(awk '{ passed += $4; ignored += $8 } END { print passed, ignored }' "$log.results")
+grep '^test result: ' "$log" >"$results" || die "cargo test printed no result"
+read -r passed ignored < <(awk '{ passed += $4; ignored += $8 } END { print passed, ignored }' "$results")
 grep -E '^( +Running |test result: )' "$log"
 ((ignored == 0)) || die "$target $variant: $ignored tests ignored that ci/exclusions.txt does not name"
 count=$(wc -l <<<"$listed")
