@@ -5,23 +5,37 @@
 //! instead of letting an overflow reach other memory. Sizes are usable bytes, guard
 //! excluded.
 //!
+//! [`PooledStack`] is the usual one: many lie in one mapping (a slab), each thread reuses
+//! the last one returned, and what stays idle is given back. [`GuardedStack`] has a
+//! mapping of its own. How guards are made is up to the kernel, see [`guard_mode`];
+//! a stack without one is never handed out.
+//!
 //! # Safety
 //!
 //! This module owns address ranges; it never switches. The one unsafe interface is the
-//! trait [`Stack`], by which callers supply memory of their own.
+//! trait [`Stack`], by which callers supply memory of their own. Inside, a pointer to a
+//! slab is valid because a slab is unmapped only when none of its stacks is out.
 #![allow(unsafe_code)]
 
-use std::fmt;
-use std::io;
-
+mod config;
+mod error;
+mod guard;
 mod guarded;
+mod mappings;
 mod pool;
+mod region;
+mod slab;
+mod stats;
 
+pub use config::StackConfig;
+pub use error::StackError;
+pub use guard::{GuardMode, guard_mode};
 pub use guarded::GuardedStack;
-pub use pool::{PooledStack, set_pool_limit};
+pub use mappings::set_mapping_limit;
+pub use pool::{PooledStack, reserve, set_pool_limit};
+pub use stats::{Stats, stats};
 
 use crate::arch::STACK_ALIGN;
-use crate::sys;
 
 /// Memory that a coroutine or job may run on.
 ///
@@ -39,109 +53,6 @@ pub unsafe trait Stack {
     fn top(&self) -> *mut u8;
     /// The lowest usable address.
     fn bottom(&self) -> *mut u8;
-}
-
-/// What a stack should be like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StackConfig {
-    /// Usable bytes; rounded up to whole pages. Reserved, and committed only as touched.
-    pub size: usize,
-    /// Bytes of guard below the stack; rounded up to whole pages, at least one. C code
-    /// compiled without stack probes can step over a small guard.
-    pub guard: usize,
-}
-
-impl StackConfig {
-    /// 256 KiB of stack above 64 KiB of guard.
-    pub const DEFAULT: StackConfig = StackConfig { size: 256 << 10, guard: 64 << 10 };
-
-    /// The default guard below `size` usable bytes.
-    pub const fn with_size(size: usize) -> Self {
-        StackConfig { size, ..Self::DEFAULT }
-    }
-
-    /// The smallest `size` that is accepted, in bytes: a signal frame of this machine
-    /// and 8 KiB to work in.
-    pub fn min_size() -> usize {
-        sys::signal_frame_size() + (8 << 10)
-    }
-
-    /// The same in whole pages, or why that is impossible.
-    fn in_pages(self) -> Result<Self, StackError> {
-        if self.size < Self::min_size() {
-            return Err(StackError::TooSmall { size: self.size, min: Self::min_size() });
-        }
-        let page = sys::page_size();
-        let round = |n: usize| n.max(1).checked_next_multiple_of(page);
-        match (round(self.size), round(self.guard)) {
-            (Some(size), Some(guard))
-                if size.checked_add(guard).is_some_and(|all| all <= isize::MAX as usize) =>
-            {
-                Ok(StackConfig { size, guard })
-            }
-            _ => Err(StackError::TooLarge { size: self.size, guard: self.guard }),
-        }
-    }
-}
-
-impl Default for StackConfig {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
-/// Why there is no stack.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StackError {
-    /// Smaller than [`StackConfig::min_size`], or than what the closure's captures need.
-    TooSmall {
-        /// Usable bytes asked for.
-        size: usize,
-        /// Usable bytes needed.
-        min: usize,
-    },
-    /// Larger than the address space.
-    TooLarge {
-        /// Usable bytes asked for.
-        size: usize,
-        /// Guard bytes asked for.
-        guard: usize,
-    },
-    /// The kernel gave no memory: out of address space, or of mappings
-    /// (`vm.max_map_count`; an mprotect guard costs one).
-    Map(io::Error),
-    /// The kernel could not guard it; a stack is never handed out unguarded.
-    Guard(io::Error),
-    /// This thread runs with a hardware shadow stack (Intel CET, Arm GCS, RISC-V
-    /// Zicfiss), which would kill the process at the first switch. Start the program
-    /// without it, for example with `GLIBC_TUNABLES=glibc.cpu.x86_shstk=off`.
-    ShadowStack,
-}
-
-impl fmt::Display for StackError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooSmall { size, min } => {
-                write!(f, "a stack of {size} bytes is too small; at least {min} are needed")
-            }
-            Self::TooLarge { size, guard } => {
-                write!(f, "a stack of {size} bytes with a guard of {guard} is too large")
-            }
-            Self::Map(e) => write!(f, "cannot map a stack: {e}"),
-            Self::Guard(e) => write!(f, "cannot guard a stack: {e}"),
-            Self::ShadowStack => write!(f, "this thread uses a hardware shadow stack"),
-        }
-    }
-}
-
-impl std::error::Error for StackError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Map(e) | Self::Guard(e) => Some(e),
-            _ => None,
-        }
-    }
 }
 
 /// The usable range of `stack`, its top rounded down as the ABI wants it; an error if

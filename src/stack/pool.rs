@@ -2,89 +2,333 @@
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{GuardedStack, Stack, StackConfig, StackError};
+use super::slab::{COLOUR_ROOM, OwnedSlab, Taken};
+use super::{Stack, StackConfig, StackError};
+use crate::sys;
 
+/// The stacks of one thread.
 struct Pool {
-    free: Vec<(StackConfig, GuardedStack)>,
+    /// Zero until it has a slab; never used again after this thread.
+    id: u64,
+    /// Where the last request was found: most programs have one kind of stack.
+    last: usize,
+    /// How many idle stacks of a kind are kept.
     limit: usize,
-    colour: usize,
+    classes: Vec<Class>,
+}
+
+/// All stacks of one kind.
+struct Class {
+    /// As last asked for ...
+    asked: StackConfig,
+    /// ... and in whole pages.
+    config: StackConfig,
+    /// With the memory they have touched; the last one was used last.
+    idle: Vec<Taken>,
+    /// In order of age. Older ones are filled first, so that younger ones can go.
+    slabs: Vec<OwnedSlab>,
+    /// All slabs before this one are full.
+    full: usize,
 }
 
 thread_local! {
     static POOL: RefCell<Pool> =
-        const { RefCell::new(Pool { free: Vec::new(), limit: 64, colour: 0 }) };
+        const { RefCell::new(Pool { id: 0, last: 0, limit: 512, classes: Vec::new() }) };
 }
 
-/// Cache lines by which tops are staggered: page-aligned tops would put the hot line of
-/// every stack into one L1 set. In sequence, so that the prefetcher can follow.
-const COLOURS: usize = 32;
-const LINE: usize = 64;
-
-/// Sets how many idle stacks this thread keeps for reuse (64 unless told); surplus ones
-/// are unmapped at once.
+/// Sets how many idle stacks of each kind this thread keeps with their memory (512 unless
+/// told). When there are more, the longer idle half gives its memory back to the system.
 pub fn set_pool_limit(stacks: usize) {
     POOL.with_borrow_mut(|pool| {
         pool.limit = stacks;
-        pool.free.truncate(stacks);
+        pool.classes.iter_mut().for_each(|class| class.release(stacks));
     });
 }
 
-/// A [`GuardedStack`] that returns to its thread's pool when dropped.
-#[derive(Debug)]
-pub struct PooledStack {
-    config: StackConfig,
-    stack: ManuallyDrop<GuardedStack>,
-    colour: usize,
+/// Makes sure that this thread has `stacks` idle stacks of a kind, the top of each already
+/// committed: cheaper for many at once than one by one. Raises the limit of
+/// [`set_pool_limit`] if need be.
+///
+/// # Errors
+///
+/// As [`PooledStack::new`]; what could be had is kept.
+pub fn reserve(config: StackConfig, stacks: usize) -> Result<(), StackError> {
+    sys::keep_errno(|| {
+        POOL.with_borrow_mut(|pool| {
+            pool.limit = pool.limit.max(stacks);
+            let at = pool.find(config)?;
+            pool.classes[at].reserve(stacks, (pool.id, at))
+        })
+    })
 }
+
+/// How many stacks of this thread are in use, and how many idle.
+pub(super) fn census() -> (usize, usize) {
+    POOL.with_borrow_mut(|pool| {
+        let mut out = 0;
+        let mut idle = 0;
+        for class in &mut pool.classes {
+            class.collect();
+            out += class.slabs.iter().map(OwnedSlab::out).sum::<usize>();
+            idle += class.idle.len();
+        }
+        (out - idle, idle)
+    })
+}
+
+/// A guarded stack from a slab of many, which returns to its thread's pool when dropped,
+/// on whatever thread that is.
+///
+/// Tops are staggered by a few cache lines, in addition to the size asked for. A stack
+/// that is leaked is never reused nor unmapped, nor is its slab.
+#[derive(Debug)]
+pub struct PooledStack(ManuallyDrop<Taken>);
 
 impl PooledStack {
     /// The most recently returned stack of this kind, or a new one.
     ///
     /// # Errors
     ///
-    /// As [`GuardedStack::new`].
+    /// As [`GuardedStack::new`](super::GuardedStack::new).
+    #[inline]
     pub fn new(config: StackConfig) -> Result<Self, StackError> {
-        let taken = POOL.try_with(|pool| pool.borrow_mut().take(config));
-        // Without a pool (the thread is ending) the stack is simply not recycled.
-        let (recycled, colour) = taken.unwrap_or((None, 0));
-        let stack = match recycled {
-            Some(stack) => stack,
-            None => GuardedStack::new(config)?,
-        };
-        Ok(PooledStack { config, stack: ManuallyDrop::new(stack), colour })
+        match POOL.try_with(|pool| pool.borrow_mut().take_warm(&config)) {
+            Ok(Some(stack)) => Ok(PooledStack(ManuallyDrop::new(stack))),
+            _ => Self::new_slowly(config),
+        }
     }
-}
 
-impl Pool {
-    fn take(&mut self, config: StackConfig) -> (Option<GuardedStack>, usize) {
-        let found = self.free.iter().rposition(|(kind, _)| *kind == config);
-        self.colour = (self.colour + 1) % COLOURS;
-        (found.map(|i| self.free.remove(i).1), self.colour)
+    #[cold]
+    fn new_slowly(config: StackConfig) -> Result<Self, StackError> {
+        sys::keep_errno(|| {
+            let taken = POOL.try_with(|pool| pool.borrow_mut().take(config));
+            // Without a pool (the thread is ending) it gets a slab of its own.
+            let stack = taken.unwrap_or_else(|_| lone(config))?;
+            Ok(PooledStack(ManuallyDrop::new(stack)))
+        })
     }
 }
 
 impl Drop for PooledStack {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: dropped once, and never used again: `self` is going away.
-        let stack = unsafe { ManuallyDrop::take(&mut self.stack) };
-        // If the pool is gone or full, dropping `stack` unmaps it.
-        let _ = POOL.try_with(move |pool| {
-            let mut pool = pool.borrow_mut();
-            if pool.free.len() < pool.limit {
-                pool.free.push((self.config, stack));
-            }
-        });
+        let mut stack = Some(unsafe { ManuallyDrop::take(&mut self.0) });
+        let _ = POOL.try_with(|pool| pool.borrow_mut().put(&mut stack));
+        if let Some(foreign) = stack {
+            foreign.return_from_afar();
+        }
     }
 }
 
-// SAFETY: the memory is the guarded stack's; the top is only lowered, by a constant.
+// SAFETY: the slab keeps the memory for this stack alone until it is returned.
 unsafe impl Stack for PooledStack {
+    #[inline]
     fn top(&self) -> *mut u8 {
-        self.stack.top().wrapping_sub(self.colour * LINE)
+        self.0.top()
     }
 
+    #[inline]
     fn bottom(&self) -> *mut u8 {
-        self.stack.bottom()
+        self.0.bottom()
+    }
+}
+
+/// A stack of a slab that has no owner and no other stack.
+fn lone(config: StackConfig) -> Result<Taken, StackError> {
+    const NOBODY: u64 = u64::MAX;
+    let mut slab = OwnedSlab::new(config.in_pages(COLOUR_ROOM)?, 1, (NOBODY, 0))?;
+    Ok(slab.take()?.expect("a new slab has a stack"))
+}
+
+impl Pool {
+    /// Takes the last stack returned, if it is of the kind last asked for.
+    #[inline]
+    fn take_warm(&mut self, config: &StackConfig) -> Option<Taken> {
+        let class = self.classes.get_mut(self.last)?;
+        if class.asked == *config { class.idle.pop() } else { None }
+    }
+
+    fn take(&mut self, config: StackConfig) -> Result<Taken, StackError> {
+        let at = self.find(config)?;
+        let owner = (self.id, at);
+        self.classes[at].take(owner).or_else(|error| {
+            // Rather give up all that is idle than fail.
+            let before: usize = self.classes.iter().map(Class::reserved).sum();
+            self.classes.iter_mut().for_each(|class| class.shrink(0));
+            let after: usize = self.classes.iter().map(Class::reserved).sum();
+            if after < before { self.classes[at].take(owner) } else { Err(error) }
+        })
+    }
+
+    /// Finds the class of `config`, or makes it.
+    fn find(&mut self, config: StackConfig) -> Result<usize, StackError> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        if self.id == 0 {
+            self.id = NEXT_ID.fetch_add(1, Relaxed);
+        }
+        let known = self.classes.iter().position(|class| class.asked == config);
+        self.last = match known {
+            Some(at) => at,
+            None => {
+                let pages = config.in_pages(COLOUR_ROOM)?;
+                let same = self.classes.iter().position(|class| class.config == pages);
+                let at = same.unwrap_or(self.classes.len());
+                if same.is_none() {
+                    self.classes.push(Class::new(pages));
+                }
+                self.classes[at].asked = config;
+                at
+            }
+        };
+        Ok(self.last)
+    }
+
+    /// Takes a stack back, unless it belongs to another thread.
+    #[inline]
+    fn put(&mut self, stack: &mut Option<Taken>) {
+        if let Some(stack) = stack.take_if(|stack| stack.owner().0 == self.id) {
+            let class = &mut self.classes[stack.owner().1];
+            class.idle.push(stack);
+            if class.idle.len() > self.limit {
+                class.release(self.limit / 2);
+            }
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // What is still in use keeps its slab: dropping an owned slab only abandons it.
+        self.classes.iter_mut().for_each(|class| class.shrink(0));
+    }
+}
+
+impl Class {
+    fn new(config: StackConfig) -> Self {
+        Class { asked: config, config, idle: Vec::new(), slabs: Vec::new(), full: 0 }
+    }
+
+    /// How many stacks its slabs have, in use or not.
+    fn reserved(&self) -> usize {
+        self.slabs.iter().map(OwnedSlab::count).sum()
+    }
+
+    fn take(&mut self, owner: (u64, usize)) -> Result<Taken, StackError> {
+        match self.idle.pop() {
+            Some(stack) => Ok(stack),
+            None => self.take_cold(owner, 1),
+        }
+    }
+
+    /// Takes a stack without memory, from a new slab if need be; `wanted` such stacks
+    /// are to be taken.
+    fn take_cold(&mut self, owner: (u64, usize), wanted: usize) -> Result<Taken, StackError> {
+        loop {
+            while let Some(slab) = self.slabs.get_mut(self.full) {
+                match slab.take() {
+                    Ok(Some(stack)) => return Ok(stack),
+                    Ok(None) => self.full += 1,
+                    // No more can be prepared, but some may have come back.
+                    Err(_) if self.collect() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if !self.collect() {
+                let size = self.next_size(wanted);
+                self.slabs.push(OwnedSlab::new(self.config, size, owner)?);
+            }
+        }
+    }
+
+    /// Slabs double the number of stacks until they are large.
+    fn next_size(&self, wanted: usize) -> usize {
+        const MIN: usize = 16;
+        const MAX: usize = 4096;
+        const MAX_BYTES: usize = 4 << 30;
+        let stacks = self.reserved().max(wanted).clamp(MIN, MAX);
+        stacks.min(MAX_BYTES / self.config.stride()).max(1)
+    }
+
+    fn reserve(&mut self, wanted: usize, owner: (u64, usize)) -> Result<(), StackError> {
+        let missing = wanted.saturating_sub(self.idle.len());
+        let mut stacks = Vec::new();
+        let mut outcome = Ok(());
+        while stacks.len() < missing {
+            match self.take_cold(owner, missing - stacks.len()) {
+                Ok(stack) => stacks.push(stack),
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        stacks.sort_unstable();
+        for same in stacks.chunk_by(Taken::is_neighbour) {
+            let at = self.position(&same[0]);
+            self.slabs[at].populate(same);
+        }
+        // Below the warmer ones, and so that they are used in sequence.
+        stacks.reverse();
+        self.idle.splice(0..0, stacks);
+        outcome
+    }
+
+    /// Takes back what other threads have returned. Says whether that was anything.
+    fn collect(&mut self) -> bool {
+        let mut any = false;
+        for slab in &mut self.slabs {
+            any |= slab.collect();
+        }
+        if any {
+            self.full = 0;
+        }
+        any
+    }
+
+    /// Keeps `keep` idle stacks; the others give their memory back.
+    #[cold]
+    fn release(&mut self, keep: usize) {
+        sys::keep_errno(|| {
+            self.cool(keep);
+            self.drop_empty(1);
+        });
+    }
+
+    /// Gives back all that is idle, but for `spare` slabs.
+    fn shrink(&mut self, spare: usize) {
+        self.collect();
+        self.cool(0);
+        self.drop_empty(spare);
+    }
+
+    /// Returns all but the `keep` warmest idle stacks to their slabs.
+    fn cool(&mut self, keep: usize) {
+        let surplus = self.idle.len().saturating_sub(keep);
+        let mut stacks: Vec<Taken> = self.idle.drain(..surplus).collect();
+        stacks.sort_unstable();
+        for same in stacks.chunk_by(Taken::is_neighbour) {
+            let at = self.position(&same[0]);
+            self.slabs[at].put_back(same);
+            self.full = self.full.min(at);
+        }
+    }
+
+    /// Unmaps the slabs of which nothing is in use, but for the `spare` oldest.
+    fn drop_empty(&mut self, mut spare: usize) {
+        self.slabs.retain(|slab| {
+            let empty = slab.out() == 0;
+            let keep = !empty || spare > 0;
+            spare -= usize::from(empty && keep);
+            keep
+        });
+        self.full = 0;
+    }
+
+    fn position(&self, stack: &Taken) -> usize {
+        let at = self.slabs.iter().position(|slab| slab.has(stack));
+        at.expect("the slab of an idle stack is there")
     }
 }

@@ -12,7 +12,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 
-use memmap2::{MmapMut, MmapOptions};
+mod memory;
+
+pub(crate) use memory::{Advice, Mapping};
 
 /// Bytes in a page.
 pub(crate) fn page_size() -> usize {
@@ -33,22 +35,10 @@ pub(crate) fn signal_frame_size() -> usize {
     })
 }
 
-/// Fresh memory, readable and writable, committed only as it is touched.
-pub(crate) fn map_reserve(len: usize) -> io::Result<MmapMut> {
-    MmapOptions::new().len(len).stack().no_reserve_swap().map_anon()
-}
-
-/// Makes the first `len` bytes of `map` inaccessible: touching them is a SIGSEGV.
-pub(crate) fn guard_start(map: &mut MmapMut, len: usize) -> io::Result<()> {
-    assert!(len <= map.len() && len.is_multiple_of(page_size()));
-    // SAFETY: the range lies in a mapping this caller owns exclusively.
-    check(unsafe { libc::mprotect(map.as_mut_ptr().cast(), len, libc::PROT_NONE) })
-}
-
-/// Keeps `map` out of core dumps.
-pub(crate) fn exclude_from_core_dump(map: &mut MmapMut) -> io::Result<()> {
-    // SAFETY: the range is a mapping this caller owns; the advice does not change its contents.
-    check(unsafe { libc::madvise(map.as_mut_ptr().cast(), map.len(), libc::MADV_DONTDUMP) })
+/// How many mappings the kernel allows a process (`vm.max_map_count`), if it says.
+pub(crate) fn max_map_count() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?;
+    text.trim().parse().ok()
 }
 
 /// Whether this thread runs with a hardware shadow stack, which no switch of ours keeps
@@ -75,6 +65,18 @@ pub(crate) fn shadow_stack_active() -> bool {
         };
         rc == 0 && status & 1 != 0
     }
+}
+
+/// Runs `f` and leaves `errno` as it was: it is part of what a C job's caller sees.
+pub(crate) fn keep_errno<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: has no preconditions; the address is this thread's own.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: valid as long as the thread.
+    let kept = unsafe { errno.read() };
+    let value = f();
+    // SAFETY: as above.
+    unsafe { errno.write(kept) };
+    value
 }
 
 fn check(rc: libc::c_int) -> io::Result<()> {

@@ -1,0 +1,80 @@
+//! Why there is no stack.
+
+use std::fmt;
+use std::io;
+
+/// Why there is no stack.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StackError {
+    /// Smaller than [`StackConfig::min_size`](super::StackConfig::min_size), or than what
+    /// the closure's captures need.
+    TooSmall {
+        /// Usable bytes asked for.
+        size: usize,
+        /// Usable bytes needed.
+        min: usize,
+    },
+    /// Larger than the address space.
+    TooLarge {
+        /// Usable bytes asked for.
+        size: usize,
+        /// Guard bytes asked for.
+        guard: usize,
+    },
+    /// A guard of no bytes was asked for.
+    NoGuard,
+    /// The kernel gave no memory: out of address space, or of mappings.
+    Map(io::Error),
+    /// The kernel could not guard it; a stack is never handed out unguarded.
+    Guard(io::Error),
+    /// The stacks of this process use as many mappings as they may
+    /// ([`set_mapping_limit`](super::set_mapping_limit)); unless told otherwise they leave
+    /// a quarter of `vm.max_map_count` to everybody else. Each stack costs two where
+    /// [`guard_mode`](super::guard_mode) is `Mprotect` or it is wiped on fork.
+    TooManyMappings {
+        /// Mappings in use by stacks.
+        used: usize,
+        /// How many they may use.
+        limit: usize,
+    },
+    /// Its pages could not be locked into memory: see `RLIMIT_MEMLOCK`.
+    Lock(io::Error),
+    /// The kernel cannot wipe it on fork, or cannot be believed when it says so.
+    WipeOnFork(io::Error),
+    /// This thread runs with a hardware shadow stack (Intel CET, Arm GCS, RISC-V
+    /// Zicfiss), which would kill the process at the first switch. Start the program
+    /// without it, for example with `GLIBC_TUNABLES=glibc.cpu.x86_shstk=off`.
+    ShadowStack,
+}
+
+impl fmt::Display for StackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooSmall { size, min } => {
+                write!(f, "a stack of {size} bytes is too small; at least {min} are needed")
+            }
+            Self::TooLarge { size, guard } => {
+                write!(f, "a stack of {size} bytes with a guard of {guard} is too large")
+            }
+            Self::NoGuard => write!(f, "a stack needs a guard of at least one byte"),
+            Self::Map(e) => write!(f, "cannot map a stack: {e}"),
+            Self::Guard(e) => write!(f, "cannot guard a stack: {e}"),
+            Self::TooManyMappings { used, limit } => {
+                write!(f, "stacks use {used} mappings and may use {limit} (vm.max_map_count)")
+            }
+            Self::Lock(e) => write!(f, "cannot lock a stack into memory: {e}"),
+            Self::WipeOnFork(e) => write!(f, "cannot have a stack wiped on fork: {e}"),
+            Self::ShadowStack => write!(f, "this thread uses a hardware shadow stack"),
+        }
+    }
+}
+
+impl std::error::Error for StackError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Map(e) | Self::Guard(e) | Self::Lock(e) | Self::WipeOnFork(e) => Some(e),
+            _ => None,
+        }
+    }
+}
