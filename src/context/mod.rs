@@ -25,16 +25,16 @@ use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 
-use crate::arch::{self, Entry, Landed, Link, STACK_ALIGN, Words};
+use crate::arch::{self, Entry, Link, STACK_ALIGN, Words};
 
-pub(crate) use crate::arch::{FpControl, Word, stack_pointer};
+pub(crate) use crate::arch::{FpControl, Landed, Word, stack_pointer};
 use crate::stack::{self, Stack, StackError};
 
 /// What accompanies the word across a switch.
 pub(crate) mod tag {
     /// To the inside: go on with the word.
     pub(crate) const GO: usize = 0;
-    /// To the inside: unwind.
+    /// To the inside: unwind. What has not begun is dropped without being called.
     pub(crate) const UNWIND: usize = 1;
     /// To the inside: the pause returns an error.
     pub(crate) const CANCEL: usize = 4;
@@ -49,7 +49,8 @@ pub(crate) mod tag {
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// The payload of a forced unwind: private, so nobody else can raise it.
+/// The payload of a forced unwind: private, so nobody else can make one. Whoever catches
+/// one can raise it again, elsewhere too: it says how a context ended, never why.
 struct ForcedUnwind;
 
 /// Unwinds the innermost context to its entry, running destructors, without calling the
@@ -92,8 +93,9 @@ pub(crate) struct Context<X>(NonNull<Control<X>>);
 impl<X> Context<X> {
     /// Puts a control block at the top of `stack`.
     pub(crate) fn new<S: Stack>(stack: S, extra: X) -> Result<Self, StackError> {
-        let (bottom, top) = stack::usable(&stack, size_of::<Placed<X, S>>() + SMALL_SLOT)?;
         let align = align_of::<Placed<X, S>>().max(STACK_ALIGN);
+        let needed = size_of::<Placed<X, S>>() + align + SMALL_SLOT;
+        let (bottom, top) = stack::usable(&stack, needed)?;
         let address = (top - size_of::<Placed<X, S>>()) & !(align - 1);
         let placed = stack.top().with_addr(address).cast::<Placed<X, S>>();
         let control = Control {
@@ -138,9 +140,11 @@ impl<X> Context<X> {
 
 impl<X> Control<X> {
     /// Whether the captures of a closure `F` and its result `R` leave enough of the stack.
+    /// They need their room twice: in the slot, and in the frame that is called or returns.
     #[inline(always)]
     pub(crate) fn check_room<F, R>(&self) -> Result<(), StackError> {
-        let needed = size_of::<Slot<F, R>>().saturating_add(align_of::<Slot<F, R>>());
+        let slot = size_of::<Slot<F, R>>().saturating_add(align_of::<Slot<F, R>>());
+        let needed = slot.saturating_mul(2);
         if needed <= SMALL_SLOT {
             return Ok(());
         }
@@ -284,26 +288,35 @@ where
     // SAFETY: the trampoline passes the link, which is the first field of the block.
     let control = unsafe { NonNull::new_unchecked(link.cast::<Control<X>>()) };
     let slot = slot::<X, F, R>(control);
-    // SAFETY: `arm` put the closure there; it is taken once, before anything else.
-    let closure = unsafe { slot.cast::<F>().read() };
+    // Taken and put back on the inside, so that large ones are moved no more than needed.
+    let run = move || {
+        // SAFETY: `arm` put the closure there; it is taken once, before anything else.
+        let closure = unsafe { slot.cast::<F>().read() };
+        if tag == tag::UNWIND {
+            // It has not begun: nothing to unwind, so this works with `panic = "abort"` too.
+            drop(closure);
+            return false;
+        }
+        let result = ManuallyDrop::new(closure(word, tag, control));
+        // SAFETY: the closure has left the slot, which has room for its result.
+        unsafe { slot.cast().write(result) };
+        true
+    };
     // switch 6/7: the job runs; its panic must not reach the trampoline.
-    match panic::catch_unwind(AssertUnwindSafe(move || closure(word, tag, control))) {
-        Ok(result) => {
-            let place = slot.cast::<ManuallyDrop<R>>();
-            // SAFETY: the closure has left the slot, which has room for its result.
-            unsafe { place.write(ManuallyDrop::new(result)) };
+    let payload: Payload = match panic::catch_unwind(AssertUnwindSafe(run)) {
+        Ok(true) => {
             // SAFETY: just written.
-            let result = unsafe { place.as_ref() };
+            let result = unsafe { slot.cast::<ManuallyDrop<R>>().as_ref() };
             // SAFETY: not touched until the resumer takes it.
             let word = unsafe { lend(result) };
-            Words { word, tag: tag::FINISHED }
+            return Words { word, tag: tag::FINISHED };
         }
-        Err(payload) => {
-            // SAFETY: the closure has left the slot, which has room for a payload.
-            unsafe { slot.cast::<Payload>().write(payload) };
-            Words { word: Word::new(slot.cast().as_ptr()), tag: tag::PANICKED }
-        }
-    }
+        Ok(false) => Box::new(ForcedUnwind),
+        Err(payload) => payload,
+    };
+    // SAFETY: the closure has left the slot, which has room for a payload.
+    unsafe { slot.cast::<Payload>().write(payload) };
+    Words { word: Word::new(slot.cast().as_ptr()), tag: tag::PANICKED }
 }
 
 /// Makes a word of a value: the value itself if it fits, else its address.

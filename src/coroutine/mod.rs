@@ -27,11 +27,11 @@
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::panic;
 use std::ptr::NonNull;
 
-use crate::context::{self, Context, Control, Payload, Word, tag};
+use crate::context::{self, Context, Control, Landed, Payload, Word, tag};
 use crate::stack::{PooledStack, Stack, StackConfig, StackError};
 
 mod scoped;
@@ -56,8 +56,9 @@ pub enum CoroutineState<Yield, Return> {
 /// std::thread::spawn(move || drop(coroutine));
 /// ```
 pub struct Coroutine<Input, Yield, Return> {
-    /// `None` once it has ended.
-    context: Option<Context<()>>,
+    /// `None` once it has ended. Until [`end`] frames live on its stack, so whatever goes
+    /// wrong before that must leak it: hence `ManuallyDrop`.
+    context: Option<ManuallyDrop<Context<()>>>,
     types: PhantomData<fn(Input) -> (Yield, Return)>,
 }
 
@@ -142,12 +143,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         if let Err(error) = context.check_room::<F, Return>() {
             return Err(Refused { error, closure });
         }
-        let body = move |word: Word, tag: usize, control: NonNull<Control<()>>| {
-            if tag != tag::GO {
-                // Dropped before it was ever resumed.
-                drop(closure);
-                context::force_unwind();
-            }
+        let body = move |word: Word, _: usize, control: NonNull<Control<()>>| {
             // SAFETY: a transparent wrapper of the control block, which outlives the closure.
             let yielder = unsafe { control.cast::<Yielder<Input, Yield>>().as_ref() };
             // SAFETY: `resume` lent an Input and stays where it is until we switch.
@@ -155,7 +151,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         };
         // SAFETY: the context is new, and the body captures the closure alone.
         unsafe { context::arm(context.control(), body) };
-        Ok(Coroutine { context: Some(context), types: PhantomData })
+        Ok(Coroutine { context: Some(ManuallyDrop::new(context)), types: PhantomData })
     }
 
     /// Runs the coroutine until it suspends or returns.
@@ -178,8 +174,9 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
             // SAFETY: `suspend` lent a Yield, which stays in place while suspended.
             return CoroutineState::Yielded(unsafe { context::take(landed.word) });
         }
+        let context = self.context.take().expect("a coroutine ends once");
         // SAFETY: not paused, so the entry has returned.
-        match unsafe { self.end(landed.word, landed.tag) } {
+        match unsafe { end(context, landed) } {
             Ok(value) => CoroutineState::Complete(value),
             Err(payload) => panic::resume_unwind(payload),
         }
@@ -190,51 +187,58 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         self.context.is_none()
     }
 
-    /// Gives the stack back and hands out how the coroutine ended.
+    /// Unwinds a coroutine that has not ended. `None` if it cannot be unwound: its stack is
+    /// then leaked, with everything on it, as when a value it yields panics in its drop.
     ///
     /// # Safety
-    /// The entry has just returned `word` with `tag`.
-    #[inline]
-    unsafe fn end(&mut self, word: Word, tag: usize) -> Result<Return, Payload> {
-        // Gives the stack back at the end of this function, after the result is out.
-        let _context = self.context.take();
-        if tag == tag::FINISHED {
-            // SAFETY: the entry returned a Return with this word.
-            Ok(unsafe { context::take(word) })
-        } else {
-            // SAFETY: the only other tag is that of a panic.
-            Err(unsafe { context::take_panic(word) })
-        }
-    }
-
-    /// Unwinds a coroutine that has not ended. False if it cannot be unwound: its stack is
-    /// then leaked, with everything on it.
+    /// The context is that of such a coroutine, which is suspended or was never resumed, or
+    /// which this very code runs in.
     #[cold]
-    fn unwind(&mut self) -> bool {
+    unsafe fn unwind(context: ManuallyDrop<Context<()>>) -> Option<Result<Return, Payload>> {
         /// A loop around `catch_unwind` may swallow the unwinding this often.
         const PATIENCE: u32 = 100;
-        if cfg!(panic = "unwind") {
-            for _ in 0..PATIENCE {
-                let Some(context) = &self.context else { return true };
-                // SAFETY: a context that is there is armed or suspended; the word is not
-                // looked at under this tag.
-                let landed =
-                    unsafe { context::resume(context.control(), Word::uninit(), tag::UNWIND) };
-                if landed.tag == tag::PAUSED {
-                    // It caught the unwinding and suspended again.
-                    // SAFETY: `suspend` lent a Yield.
-                    drop(unsafe { context::take::<Yield>(landed.word) });
-                } else {
-                    // A panic of its own on the way out was reported by the panic hook.
-                    // SAFETY: not paused, so the entry has returned.
-                    drop(unsafe { self.end(landed.word, landed.tag) });
-                }
+        // SAFETY: the context is there, and what changes in its block is not looked at.
+        let control = unsafe { context.control().as_ref() };
+        let tries = if control.contains(context::stack_pointer()) {
+            0 // It runs: `process::exit` inside it destroys the thread-local that owns it.
+        } else if cfg!(panic = "unwind") {
+            PATIENCE
+        } else {
+            control.is_fresh().into()
+        };
+        for _ in 0..tries {
+            // SAFETY: armed or suspended, by this function's contract and as the loop goes
+            // on; the word is not looked at under this tag.
+            let landed = unsafe { context::resume(context.control(), Word::uninit(), tag::UNWIND) };
+            if landed.tag != tag::PAUSED {
+                // SAFETY: not paused, so the entry has returned.
+                return Some(unsafe { end(context, landed) });
             }
+            // It caught the unwinding and suspended again.
+            // SAFETY: `suspend` lent a Yield.
+            drop(unsafe { context::take::<Yield>(landed.word) });
         }
-        let stuck = self.context.take();
-        let unwound = stuck.is_none();
-        mem::forget(stuck);
-        unwound
+        None
+    }
+}
+
+/// Gives the stack back and hands out how the coroutine ended.
+///
+/// # Safety
+/// Its entry has just returned what `landed` holds, with `Return` as its result.
+#[inline]
+unsafe fn end<Return>(
+    context: ManuallyDrop<Context<()>>,
+    landed: Landed,
+) -> Result<Return, Payload> {
+    // Gives the stack back at the end of this function, after the result is out.
+    let _context = ManuallyDrop::into_inner(context);
+    if landed.tag == tag::FINISHED {
+        // SAFETY: the entry returned a Return with this word.
+        Ok(unsafe { context::take(landed.word) })
+    } else {
+        // SAFETY: the only other tag is that of a panic.
+        Err(unsafe { context::take_panic(landed.word) })
     }
 }
 
@@ -264,8 +268,11 @@ impl<Input, Yield> Yielder<Input, Yield> {
 
 impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
     fn drop(&mut self) {
-        if self.context.is_some() {
-            self.unwind();
+        if let Some(context) = self.context.take() {
+            // SAFETY: a context that is there is armed or suspended.
+            let ended = unsafe { Self::unwind(context) };
+            // Its own panic on the way out was reported by the panic hook.
+            drop(ended);
         }
     }
 }

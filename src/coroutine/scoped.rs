@@ -1,6 +1,7 @@
 //! Coroutines that borrow, ended before their scope returns.
 
-use std::process;
+use std::io::{self, Write};
+use std::{mem, process};
 
 use super::{Coroutine, CoroutineState, Refused, Yielder};
 use crate::stack::{PooledStack, StackConfig};
@@ -78,10 +79,22 @@ pub fn scope<Input, Yield, Return, T>(
     struct EndOnDrop<I, Y, R>(Coroutine<I, Y, R>);
     impl<I, Y, R> Drop for EndOnDrop<I, Y, R> {
         fn drop(&mut self) {
-            if !self.0.unwind() {
-                eprintln!("siding: a scoped coroutine could not be unwound");
-                process::abort();
+            let Some(context) = self.0.context.take() else { return };
+            let abort = AbortOnDrop;
+            // SAFETY: a context that is there is armed or suspended.
+            let ended = unsafe { Coroutine::<I, Y, R>::unwind(context) };
+            if ended.is_some() {
+                mem::forget(abort);
             }
+        }
+    }
+
+    struct AbortOnDrop;
+    impl Drop for AbortOnDrop {
+        fn drop(&mut self) {
+            // Not `eprintln`: it panics where nobody reads stderr.
+            let _ = writeln!(io::stderr(), "siding: a scoped coroutine could not be unwound");
+            process::abort();
         }
     }
 

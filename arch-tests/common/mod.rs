@@ -1,0 +1,77 @@
+//! What several test files use.
+#![allow(unsafe_code, reason = "forks")]
+#![allow(dead_code, reason = "each file uses its own part")]
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::FromRawFd;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Mutex;
+
+/// How a child process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With this code: 0 if its closure returned, 101 if it panicked.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+}
+
+/// Runs `f` in a forked child (not in a new process image, which qemu-user cannot start)
+/// and says how that ended.
+pub fn fork(f: impl FnOnce()) -> Ending {
+    fork_and_listen(f).0
+}
+
+/// As [`fork`], with what the child wrote to stderr.
+///
+/// A test file that forks does little else: the child finds only those locks free which no
+/// other thread held when it was born.
+pub fn fork_and_listen(f: impl FnOnce()) -> (Ending, String) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+
+    let mut ends = [0; 2];
+    // SAFETY: two integers to write to.
+    assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
+    let [read, write] = ends;
+    // SAFETY: the child does what a single-threaded process may, and never returns.
+    let pid = unsafe { libc::fork() };
+    assert_ne!(pid, -1, "cannot fork: {}", std::io::Error::last_os_error());
+    if pid == 0 {
+        become_child(write, f);
+    }
+    // SAFETY: the pipe was just made; this is the only owner of its writing end.
+    drop(unsafe { File::from_raw_fd(write) });
+    // SAFETY: likewise of its reading end.
+    let mut pipe = unsafe { File::from_raw_fd(read) };
+    let mut said = Vec::new();
+    pipe.read_to_end(&mut said).expect("a pipe can be read");
+    (wait_for(pid), String::from_utf8_lossy(&said).into_owned())
+}
+
+fn become_child(stderr: i32, f: impl FnOnce()) -> ! {
+    let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid limit.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &no_core) };
+    // A child that hangs is killed, and its test fails.
+    // SAFETY: no preconditions.
+    unsafe { libc::alarm(60) };
+    // SAFETY: both descriptors are open.
+    unsafe { libc::dup2(stderr, libc::STDERR_FILENO) };
+    let code = if panic::catch_unwind(AssertUnwindSafe(f)).is_ok() { 0 } else { 101 };
+    // SAFETY: no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+fn wait_for(pid: i32) -> Ending {
+    let mut status = 0;
+    // SAFETY: an integer to write to.
+    let waited = unsafe { libc::waitpid(pid, &mut status, 0) };
+    assert_eq!(waited, pid, "cannot wait: {}", std::io::Error::last_os_error());
+    if libc::WIFSIGNALED(status) {
+        Ending::Killed(libc::WTERMSIG(status))
+    } else {
+        Ending::Exited(libc::WEXITSTATUS(status))
+    }
+}
