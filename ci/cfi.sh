@@ -38,7 +38,7 @@ step() {
     if [ ${#emulator[@]} -gt 0 ]; then
         CFI_REMOTE=$work/socket
         rm -f "$CFI_REMOTE"
-        "${emulator[@]}" -g "$CFI_REMOTE" "$work/driver" "$1" &
+        "${emulator[@]}" -g "$CFI_REMOTE" "$work/driver" "$1" >"$work/emulator.log" 2>&1 &
         emulated=$!
         for _ in {1..100}; do
             [ -e "$CFI_REMOTE" ] && break
@@ -81,7 +81,7 @@ mutate() {
             ;;
         1) caught=$((caught + 1)) ;;
         *)
-            cat "$work/log" >&2
+            tail "$work"/*log >&2
             fail "$arch: could not look at mutant $(basename "$mutant" .S)"
             ;;
         esac
@@ -106,7 +106,7 @@ for target in "${targets[@]}"; do
     status=0
     step $rounds || status=$?
     grep -v '^\[Inferior' "$work/log" || true
-    [ $status -lt 2 ] || fail "$arch: could not look"
+    [ $status -lt 2 ] || { tail "$work"/*log >&2; fail "$arch: could not look"; }
     [ $status -eq 0 ] || { bad=1; continue; }
     mutate || bad=1
 done

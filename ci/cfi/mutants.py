@@ -3,7 +3,7 @@
 usage: mutants.py FILE.S DIRECTORY
 
 A CFI line is a directive, or the use of a macro made of directives alone. To falsify a
-line is to add 8 to the last number in it.
+line is to add 8 to the last number in it. A list of registers (.irp) loses its last one.
 """
 
 import re
@@ -37,6 +37,8 @@ def mutants(lines):
     macros = cfi_macros(lines)
     for number, line in enumerate(lines, 1):
         word = (line.split() or [""])[0]
+        if word == ".irp" and lines[number].strip().startswith(".cfi_"):
+            yield number, "shortened", line.rpartition(",")[0]
         if FRAME.match(word) or not (word.startswith(".cfi_") or word in macros):
             continue
         yield number, "removed", ""
