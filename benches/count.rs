@@ -25,6 +25,7 @@ const CASES: &[Case] = &[
     ("corosensei depth 4", corosensei_coroutine::depth4),
 ];
 
+#[allow(unsafe_code, reason = "below the safe interface")]
 mod raw {
     use super::arch::{self, Link, Word, Words};
 
@@ -63,10 +64,10 @@ macro_rules! coroutine_cases {
     ($module:ident, $coroutine:ident, $yielder:ident, $yielded:path) => {
         mod $module {
             use super::*;
-            type Yielder = $yielder<usize, usize>;
+            type Inside = $yielder<usize, usize>;
 
             #[inline(always)]
-            fn suspend(yielder: &Yielder, value: usize) -> usize {
+            fn suspend(yielder: &Inside, value: usize) -> usize {
                 yielder.suspend(value)
             }
 
@@ -91,14 +92,14 @@ macro_rules! coroutine_cases {
     };
     (@frames $($frame:ident => $inner:ident),+) => { $(
         #[inline(never)]
-        fn $frame(yielder: &Yielder, value: usize) -> usize {
+        fn $frame(yielder: &Inside, value: usize) -> usize {
             // Something is left to do after the call, so that it is one.
             $inner(yielder, value).wrapping_add(1)
         }
     )+ };
     (@depth $coroutine:ident, $($depth:ident => $frame:ident),+) => { $(
         pub(super) fn $depth(n: usize) -> usize {
-            round_trips(n, $coroutine::new(|yielder: &Yielder, first| {
+            round_trips(n, $coroutine::new(|yielder: &Inside, first| {
                 let mut value = first;
                 loop {
                     value = $frame(yielder, value);
@@ -112,12 +113,7 @@ use corosensei::{Coroutine as Corosensei, CoroutineResult, Yielder as Corosensei
 use siding::coroutine::{Coroutine, CoroutineState, Yielder};
 
 coroutine_cases!(siding_coroutine, Coroutine, Yielder, CoroutineState::Yielded);
-coroutine_cases!(
-    corosensei_coroutine,
-    Corosensei,
-    CorosenseiYielder,
-    CoroutineResult::Yield
-);
+coroutine_cases!(corosensei_coroutine, Corosensei, CorosenseiYielder, CoroutineResult::Yield);
 
 fn main() -> ExitCode {
     let mut args = env::args().skip(1).filter(|arg| arg != "--bench");

@@ -7,8 +7,9 @@ empty: stop at the first bad check).
 The truth needs no unwinder: on the first instruction of a stub the caller's pc, CFA and
 registers are the live ones. Each gets a value that occurs nowhere else, is compared one
 frame up at every instruction until the stub returns, live at the `ret`, and then given
-back. All memory a signal handler might overwrite is overwritten first: a register that
-was just popped is still on the stack, and would let wrong information pass.
+back. Whatever is dead is spoilt first, so that wrong information cannot be right by luck:
+the memory below sp, where a popped register still stands; the sp of a record that was
+just entered; the register that held the link, when the entry function returns.
 
 Between the load of sp and the landing, the frame that is described is the one left.
 """
@@ -28,6 +29,8 @@ class Arch:
     fp: str
     reserved: str  # the other register that travels in the record
     saved: list  # the other callee-saved registers
+    link: str  # holds the link on landing
+    results: tuple  # hold what a function returns
     returns: str  # expression: the return address, on the first instruction
     pushed: int = 0  # what the call itself has pushed
     guessed: bytes = b""  # an instruction at which gdb guesses and does not read CFI
@@ -38,13 +41,17 @@ def numbered(form, first, last):
 
 
 ARCHES = {
-    "x86_64": Arch("rsp", "rbp", "rbx", numbered("r{}", 12, 15), "*(unsigned long *)$rsp", 8, b"\xc3"),
-    "aarch64": Arch("sp", "x29", "x19", numbered("x{}", 20, 28) + numbered("v{}.d.u[0]", 8, 15), "$x30"),
-    "riscv64": Arch("sp", "fp", "s1", numbered("s{}", 2, 11) + numbered("fs{}.double", 0, 11), "$ra"),
+    "x86_64": Arch("rsp", "rbp", "rbx", numbered("r{}", 12, 15),
+                   "rdx", ("rax", "rdx"), "*(unsigned long *)$rsp", 8, b"\xc3"),
+    "aarch64": Arch("sp", "x29", "x19", numbered("x{}", 20, 28) + numbered("v{}.d.u[0]", 8, 15),
+                    "x2", ("x0", "x1"), "$x30"),
+    "riscv64": Arch("sp", "fp", "s1", numbered("s{}", 2, 11) + numbered("fs{}.double", 0, 11),
+                    "a2", ("a0", "a1"), "$ra"),
 }
 
 POISON = b"\xa5" * 96
 OTHER_STACK = 2048  # sp moves less inside a frame, and more between two stacks
+INNER_SP, OUTER_SP = 24, 56  # in a link
 UNSAVED = "<not saved>"
 WRONG, BLIND = 1, 2  # exit status: bad unwinding; could not look
 
@@ -151,6 +158,8 @@ class Stepper:
             self.call = None
             return
         self.expect("sp on landing", sp, self.call.left)
+        spent = live("$" + self.arch.link) + (OUTER_SP if pc == at["resume_landing"] else INNER_SP)
+        gdb.selected_inferior().write_memory(spent, POISON[:8])
 
     def leave(self):
         """After the `ret` of a stub: nothing may have changed but the results."""
@@ -216,6 +225,8 @@ class Stepper:
     def stub(self):
         """From a breakpoint in the stub until control leaves it."""
         pc, function = live("$pc"), None
+        if self.program.function[pc] == "trampoline" and self.arch.link not in self.arch.results:
+            gdb.execute(f"set ${self.arch.link} = {next(self.fresh)}")
         while pc in self.program.function:
             previous, function = pc, self.program.function[pc]
             if pc == self.program.at[function] and function != "trampoline":
