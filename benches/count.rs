@@ -2,7 +2,7 @@
 //! `count` alone lists the cases.
 //!
 //! Depth d: the job pauses inside d functions that all return to its loop between pauses.
-//! Every case passes a `usize` each way and adds up what comes back; nothing else.
+//! The resumer sends a `usize`, the job sends it back, the resumer adds one: no more.
 
 use std::env;
 use std::mem;
@@ -27,7 +27,9 @@ const CASES: &[Case] = &[
 
 #[allow(unsafe_code, reason = "below the safe interface")]
 mod raw {
-    use super::arch::{self, Link, Word, Words};
+    use std::ptr;
+
+    use super::arch::{self, Landed, Link, Word, Words};
 
     #[repr(align(16))]
     struct Memory([u8; 32 << 10]);
@@ -48,14 +50,15 @@ mod raw {
         let top = memory.0.as_mut_ptr_range().end as usize;
         // SAFETY: the link is new, the memory aligned and used by nobody else.
         unsafe { arch::arm(link, arch::prepare(), job, top) };
-        let mut sum = 0_usize;
-        for i in 0..n {
+        let mut landed = Landed { link, word: Word::new(ptr::null_mut()), tag: 0 };
+        let mut value = 0;
+        while value < n {
             // SAFETY: armed, or paused by the job, which nobody else resumes.
-            let landed = unsafe { arch::resume(link, Word::new(i as *mut ()), 0) };
+            landed = unsafe { arch::resume(landed.link, Word::new(value as *mut ()), 0) };
             // SAFETY: the job hands back the word it was given.
-            sum = sum.wrapping_add(unsafe { landed.word.assume_init() } as usize);
+            value = unsafe { landed.word.assume_init() } as usize + 1;
         }
-        sum
+        value
     }
 }
 
@@ -78,13 +81,13 @@ macro_rules! coroutine_cases {
                 n: usize,
                 mut coroutine: $coroutine<usize, usize, usize>,
             ) -> usize {
-                let mut sum = 0_usize;
-                for i in 0..n {
-                    let $yielded(value) = coroutine.resume(i) else { unreachable!() };
-                    sum = sum.wrapping_add(value);
+                let mut value = 0;
+                while value < n {
+                    let $yielded(answer) = coroutine.resume(value) else { unreachable!() };
+                    value = answer + 1;
                 }
                 mem::forget(coroutine);
-                sum
+                value
             }
 
             coroutine_cases!(@depth $coroutine, depth0 => suspend, depth1 => one, depth4 => four);
@@ -94,7 +97,10 @@ macro_rules! coroutine_cases {
         #[inline(never)]
         fn $frame(yielder: &Inside, value: usize) -> usize {
             // Something is left to do after the call, so that it is one.
-            $inner(yielder, value).wrapping_add(1)
+            std::hint::black_box(());
+            let value = $inner(yielder, value);
+            std::hint::black_box(());
+            value
         }
     )+ };
     (@depth $coroutine:ident, $($depth:ident => $frame:ident),+) => { $(

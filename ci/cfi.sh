@@ -38,7 +38,7 @@ step() {
     if [ ${#emulator[@]} -gt 0 ]; then
         CFI_REMOTE=$work/socket
         rm -f "$CFI_REMOTE"
-        "${emulator[@]}" -g "$CFI_REMOTE" "$work/driver" "$1" >"$work/emulator.log" 2>&1 &
+        timeout 300 "${emulator[@]}" -g "$CFI_REMOTE" "$work/driver" "$1" >"$work/emulator.log" 2>&1 &
         emulated=$!
         for _ in {1..100}; do
             [ -e "$CFI_REMOTE" ] && break

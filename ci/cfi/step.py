@@ -131,6 +131,15 @@ class Stepper:
             gdb.execute("kill")
             gdb.execute(f"quit {WRONG}")
 
+    def attempt(self, action, *args, **options):
+        """gdb unwinds whenever the program stops: what it cannot stomach is bad, too."""
+        try:
+            action(*args, **options)
+        except gdb.error as error:
+            if not gdb.selected_inferior().pid:
+                raise
+            self.expect("unwinding", str(error), "possible")
+
     def enter(self):
         """On the first instruction of a stub: note the truth, mark the registers."""
         truth = {"pc": hex(live(self.arch.returns)), self.arch.sp: hex(live("$" + self.arch.sp) + self.arch.pushed)}
@@ -186,10 +195,7 @@ class Stepper:
         gdb.execute("maintenance flush register-cache", to_string=True)
         self.checks += 1
         self.seen.add(pc)
-        try:
-            self.unwind()
-        except gdb.error as error:
-            self.expect("unwinding", str(error), "possible")
+        self.attempt(self.unwind)
         if disguised:
             memory.write_memory(pc, guessed)
 
@@ -233,7 +239,7 @@ class Stepper:
                 self.enter()
             self.check()
             sp = live("$" + self.arch.sp)
-            gdb.execute("stepi", to_string=True)
+            self.attempt(gdb.execute, "stepi", to_string=True)
             pc = live("$pc")
             if self.call and abs(live("$" + self.arch.sp) - sp) > OTHER_STACK:
                 self.call.left = sp
@@ -273,7 +279,7 @@ def run(environment):
         if live("$pc") not in program.function:
             raise gdb.GdbError(f"stopped at {live('$pc'):#x}, outside the stub")
         stepper.stub()
-        gdb.execute("continue", to_string=True)
+        stepper.attempt(gdb.execute, "continue", to_string=True)
     instructions = len(program.function)
     print(
         f"{environment['CFI_ARCH']}: {rounds} rounds, {stepper.checks} checks over "
