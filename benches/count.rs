@@ -20,6 +20,8 @@ const CASES: &[Case] = &[
     ("Coroutine depth 0", siding_coroutine::depth0),
     ("Coroutine depth 1", siding_coroutine::depth1),
     ("Coroutine depth 4", siding_coroutine::depth4),
+    ("job pause and resume", jobs::pause_and_resume),
+    ("job start and finish", jobs::start_and_finish),
     ("corosensei depth 0", corosensei_coroutine::depth0),
     ("corosensei depth 1", corosensei_coroutine::depth1),
     ("corosensei depth 4", corosensei_coroutine::depth4),
@@ -120,6 +122,36 @@ use siding::coroutine::{Coroutine, CoroutineState, Yielder};
 
 coroutine_cases!(siding_coroutine, Coroutine, Yielder, CoroutineState::Yielded);
 coroutine_cases!(corosensei_coroutine, Corosensei, CorosenseiYielder, CoroutineResult::Yield);
+
+mod jobs {
+    use super::mem;
+    use siding::job::{self, Progress};
+
+    fn paused_for_ever() -> Progress<()> {
+        job::start(|| while job::pause().is_ok() {}).expect("a job")
+    }
+
+    #[inline(never)]
+    pub(super) fn pause_and_resume(n: usize) -> usize {
+        let Progress::Paused(mut job) = paused_for_ever() else { unreachable!() };
+        for _ in 0..n {
+            let Progress::Paused(again) = job.resume() else { unreachable!() };
+            job = again;
+        }
+        mem::forget(job);
+        n
+    }
+
+    #[inline(never)]
+    pub(super) fn start_and_finish(n: usize) -> usize {
+        let mut value = 0;
+        while value < n {
+            let Ok(Progress::Finished(answer)) = job::start(move || value) else { unreachable!() };
+            value = answer + 1;
+        }
+        value
+    }
+}
 
 fn main() -> ExitCode {
     let mut args = env::args().skip(1).filter(|arg| arg != "--bench");
