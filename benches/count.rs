@@ -2,7 +2,8 @@
 //! `count` alone lists the cases.
 //!
 //! Depth d: the job pauses inside d functions that all return to its loop between pauses.
-//! The resumer sends a `usize`, the job sends it back, the resumer adds one: no more.
+//! The resumer sends a `usize`, the job sends it back, the resumer subtracts one until it
+//! is zero: no loop is shorter.
 
 use std::env;
 use std::mem;
@@ -53,12 +54,12 @@ mod raw {
         // SAFETY: the link is new, the memory aligned and used by nobody else.
         unsafe { arch::arm(link, arch::prepare(), job, top) };
         let mut landed = Landed { link, word: Word::new(ptr::null_mut()), tag: 0 };
-        let mut value = 0;
-        while value < n {
+        let mut value = n;
+        while value != 0 {
             // SAFETY: armed, or paused by the job, which nobody else resumes.
             landed = unsafe { arch::resume(landed.link, Word::new(value as *mut ()), 0) };
             // SAFETY: the job hands back the word it was given.
-            value = unsafe { landed.word.assume_init() } as usize + 1;
+            value = unsafe { landed.word.assume_init() } as usize - 1;
         }
         value
     }
@@ -83,10 +84,10 @@ macro_rules! coroutine_cases {
                 n: usize,
                 mut coroutine: $coroutine<usize, usize, usize>,
             ) -> usize {
-                let mut value = 0;
-                while value < n {
+                let mut value = n;
+                while value != 0 {
                     let $yielded(answer) = coroutine.resume(value) else { unreachable!() };
-                    value = answer + 1;
+                    value = answer - 1;
                 }
                 mem::forget(coroutine);
                 value
@@ -144,10 +145,10 @@ mod jobs {
 
     #[inline(never)]
     pub(super) fn start_and_finish(n: usize) -> usize {
-        let mut value = 0;
-        while value < n {
+        let mut value = n;
+        while value != 0 {
             let Ok(Progress::Finished(answer)) = job::start(move || value) else { unreachable!() };
-            value = answer + 1;
+            value = answer - 1;
         }
         value
     }
