@@ -1,0 +1,300 @@
+"""Steps through the stub and the trampoline and compares every unwind with the truth.
+
+Run by gdb, started by ci/cfi.sh; the arguments are in the environment: CFI_ARCH,
+CFI_PROGRAM, CFI_ROUNDS, CFI_REMOTE (a socket, empty: run it here), CFI_FIRST (not
+empty: stop at the first bad check).
+
+The truth needs no unwinder: on the first instruction of a stub the caller's pc, CFA and
+registers are the live ones. Each gets a value that occurs nowhere else, is compared one
+frame up at every instruction until the stub returns, live at the `ret`, and then given
+back. Whatever is dead is spoilt first, so that wrong information cannot be right by luck:
+the memory below sp, where a popped register still stands; the sp of a record that was
+just entered; the register that held the link, when the entry function returns.
+
+Between the load of sp and the landing, the frame that is described is the one left.
+"""
+
+import itertools
+import os
+import re
+import subprocess
+from dataclasses import dataclass, field
+
+import gdb
+
+
+@dataclass
+class Arch:
+    sp: str
+    fp: str
+    reserved: str  # the other register that travels in the record
+    saved: list  # the other callee-saved registers
+    link: str  # holds the link on landing
+    results: tuple  # hold what a function returns
+    returns: str  # expression: the return address, on the first instruction
+    pushed: int = 0  # what the call itself has pushed
+    guessed: bytes = b""  # an instruction at which gdb guesses and does not read CFI
+
+
+def numbered(form, first, last):
+    return [form.format(n) for n in range(first, last + 1)]
+
+
+ARCHES = {
+    "x86_64": Arch("rsp", "rbp", "rbx", numbered("r{}", 12, 15),
+                   "rdx", ("rax", "rdx"), "*(unsigned long *)$rsp", 8, b"\xc3"),
+    "aarch64": Arch("sp", "x29", "x19", numbered("x{}", 20, 28) + numbered("v{}.d.u[0]", 8, 15),
+                    "x2", ("x0", "x1"), "$x30"),
+    "riscv64": Arch("sp", "fp", "s1", numbered("s{}", 2, 11) + numbered("fs{}.double", 0, 11),
+                    "a2", ("a0", "a1"), "$ra"),
+}
+
+POISON = b"\xa5" * 96
+OTHER_STACK = 2048  # sp moves less inside a frame, and more between two stacks
+INNER_SP, OUTER_SP = 24, 56  # in a link
+UNSAVED = "<not saved>"
+WRONG, BLIND = 1, 2  # exit status: bad unwinding; could not look
+
+
+def value(frame, register):
+    """A register of a frame as text; `v8.d.u[0]` names a part of one."""
+    name, *path = re.findall(r"\w+", register)
+    found = frame.read_register(name)
+    for key in path:
+        found = found[int(key) if key.isdigit() else key]
+    if found.is_optimized_out:
+        return UNSAVED
+    return found.format_string(format="x")
+
+
+def live(expression):
+    return int(gdb.parse_and_eval(f"(unsigned long)({expression})"))
+
+
+class Program:
+    """The instructions and labels of the stub, from the symbol table."""
+
+    def __init__(self, path):
+        self.at = {}  # name -> address
+        self.function = {}  # address of an instruction -> function
+        self.next = {}  # address of an instruction -> address after it
+        table = subprocess.run(["readelf", "-sW", path], check=True, capture_output=True, text=True)
+        pattern = r"([0-9a-f]+) +(\d+) (FUNC|NOTYPE) .* siding_\d+_\d+_(\w+)$"
+        for address, size, kind, name in re.findall(pattern, table.stdout, re.MULTILINE):
+            start, size = int(address, 16), int(size)
+            self.at[name] = start
+            if kind == "FUNC":
+                self.disassemble(name, start, start + size)
+
+    def disassemble(self, name, start, end):
+        architecture = gdb.selected_inferior().architecture()
+        for instruction in architecture.disassemble(start, end - 1):
+            self.function[instruction["addr"]] = name
+            self.next[instruction["addr"]] = instruction["addr"] + instruction["length"]
+
+
+@dataclass
+class Call:
+    """A stub that was called and has not returned: what one frame up must look like."""
+
+    truth: dict
+    original: dict  # what the caller's registers held before they were marked
+    left: int = 0  # its sp at the switch
+
+
+@dataclass
+class Stepper:
+    arch: Arch
+    program: Program
+    first: bool
+    call: Call = None  # None in the trampoline
+    resumers: list = field(default_factory=list)  # suspended in `resume`, innermost last
+    paused: dict = field(default_factory=dict)  # sp -> suspended in `pause` or `hand_over`
+    fresh: object = field(default_factory=lambda: itertools.count(0x5EED0001))
+    seen: set = field(default_factory=set)
+    stops: set = field(default_factory=set)
+    checks: int = 0
+    bad: int = 0
+
+    def stop_at(self, address):
+        if address not in self.stops:
+            self.stops.add(address)
+            gdb.execute(f"break *{address}", to_string=True)
+
+    def expect(self, what, found, expected):
+        if found != expected:
+            self.bad += 1
+            pc = live("$pc")
+            offset = pc - self.program.at.get(self.program.function.get(pc), pc)
+            print(f"BAD {self.program.function.get(pc)}+{offset}: {what} is {found}, should be {expected}")
+        if self.bad and self.first:
+            gdb.execute("kill")
+            gdb.execute(f"quit {WRONG}")
+
+    def attempt(self, action, *args, **options):
+        """gdb unwinds whenever the program stops: what it cannot stomach is bad, too."""
+        try:
+            action(*args, **options)
+        except gdb.error as error:
+            if not gdb.selected_inferior().pid:
+                raise
+            self.expect("unwinding", str(error), "possible")
+
+    def enter(self):
+        """On the first instruction of a stub: note the truth, mark the registers."""
+        truth = {"pc": hex(live(self.arch.returns)), self.arch.sp: hex(live("$" + self.arch.sp) + self.arch.pushed)}
+        marked = [self.arch.reserved, *self.arch.saved]
+        original = {register: live_text(register) for register in marked}
+        for register in marked:
+            gdb.execute(f"set ${register} = {next(self.fresh)}")
+        truth.update((register, live_text(register)) for register in [self.arch.fp, *marked])
+        self.call = Call(truth, original)
+
+    def land(self, pc, came_from):
+        """Keeps the books of who is suspended where, when pc is a landing."""
+        at, sp = self.program.at, live("$" + self.arch.sp)
+        if pc not in (at["resume_landing"], at["pause_landing"], at["trampoline"]):
+            return
+        if came_from == "resume":
+            self.resumers.append(self.call)
+        elif came_from in ("pause", "hand_over"):
+            self.paused[self.call.left] = self.call
+        if pc == at["resume_landing"]:
+            self.call = self.resumers.pop()
+        elif pc == at["pause_landing"]:
+            self.call = self.paused.pop(sp)
+        else:
+            self.call = None
+            return
+        self.expect("sp on landing", sp, self.call.left)
+        spent = live("$" + self.arch.link) + (OUTER_SP if pc == at["resume_landing"] else INNER_SP)
+        gdb.selected_inferior().write_memory(spent, POISON[:8])
+
+    def leave(self):
+        """After the `ret` of a stub: nothing may have changed but the results."""
+        for register, original in self.call.original.items():
+            self.expect(f"{register} after the return", live_text(register), self.call.truth[register])
+            gdb.execute(f"set ${register} = {original}")
+        for register in ("pc", self.arch.sp, self.arch.fp):
+            self.expect(f"{register} after the return", hex(live("$" + register)), self.call.truth[register])
+        self.call = None
+
+    def compare(self, which, frame, truth):
+        for register, expected in truth.items():
+            found = hex(frame.pc()) if register == "pc" else value(frame, register)
+            self.expect(f"{register} of the {which}", normal(found), normal(expected))
+
+    def check(self):
+        """Spoils what is free below sp, and unwinds from here."""
+        pc, sp, memory = live("$pc"), live("$" + self.arch.sp), gdb.selected_inferior()
+        memory.write_memory(sp - len(POISON), POISON)
+        guessed = self.arch.guessed
+        disguised = guessed and memory.read_memory(pc, len(guessed)).tobytes() == guessed
+        if disguised:
+            memory.write_memory(pc, bytes(len(guessed)))
+        gdb.execute("maintenance flush register-cache", to_string=True)
+        self.checks += 1
+        self.seen.add(pc)
+        self.attempt(self.unwind)
+        if disguised:
+            memory.write_memory(pc, guessed)
+
+    def unwind(self):
+        """One frame, compared with the truth; then on to `main`."""
+        caller = gdb.newest_frame().older()
+        if caller is None:
+            self.expect("the caller", None, "a frame")
+        elif self.call:
+            self.compare("caller", caller, self.call.truth)
+        else:
+            self.compare("resumer", caller, self.as_seen_by_the_trampoline(self.resumers[-1]))
+            beyond = caller.older()
+            self.expect("the resumer's caller", beyond is not None, True)
+            if beyond is not None:
+                self.compare("resumer's caller", beyond, self.resumers[-1].truth)
+        self.walk()
+
+    def as_seen_by_the_trampoline(self, resumer):
+        kept = {register: resumer.truth[register] for register in (self.arch.fp, self.arch.reserved)}
+        lost = dict.fromkeys(self.arch.saved, UNSAVED)
+        return {"pc": hex(self.program.at["resume_landing"]), self.arch.sp: hex(resumer.left), **kept, **lost}
+
+    def walk(self):
+        """The whole chain: one trampoline for each job that is inside another, then main."""
+        frame, trampolines, name = gdb.newest_frame(), 0, None
+        while frame is not None:
+            trampolines += self.program.function.get(frame.pc()) == "trampoline"
+            name, frame = frame.name(), frame.older()
+        self.expect("the outermost frame", name, "main")
+        self.expect("the number of trampolines", trampolines, len(self.resumers))
+
+    def stub(self):
+        """From a breakpoint in the stub until control leaves it."""
+        pc, function = live("$pc"), None
+        if self.program.function[pc] == "trampoline" and self.arch.link not in self.arch.results:
+            gdb.execute(f"set ${self.arch.link} = {next(self.fresh)}")
+        while pc in self.program.function:
+            previous, function = pc, self.program.function[pc]
+            if pc == self.program.at[function] and function != "trampoline":
+                self.enter()
+            self.check()
+            sp = live("$" + self.arch.sp)
+            self.attempt(gdb.execute, "stepi", to_string=True)
+            pc = live("$pc")
+            if self.call and abs(live("$" + self.arch.sp) - sp) > OTHER_STACK:
+                self.call.left = sp
+            self.land(pc, function)
+        if function == "trampoline":  # it called the job
+            self.stop_at(self.program.next[previous])
+        else:
+            self.leave()
+
+
+def live_text(register):
+    return gdb.parse_and_eval("$" + register).format_string(format="x")
+
+
+def normal(text):
+    """Leading zeros depend on the type gdb has for a register."""
+    return hex(int(text, 16)) if text.startswith("0x") else text
+
+
+def run(environment):
+    gdb.execute("set confirm off")
+    gdb.execute("set pagination off")
+    gdb.execute("set suppress-cli-notifications on")
+    gdb.execute("set backtrace limit 60")
+    gdb.execute(f"file {environment['CFI_PROGRAM']}")
+    program = Program(environment["CFI_PROGRAM"])
+    rounds = int(environment["CFI_ROUNDS"])
+    stepper = Stepper(ARCHES[environment["CFI_ARCH"]], program, environment["CFI_FIRST"] != "")
+    for name in ("resume", "pause", "hand_over"):
+        stepper.stop_at(program.at[name])
+    if environment["CFI_REMOTE"]:
+        gdb.execute(f"target remote {environment['CFI_REMOTE']}", to_string=True)
+        gdb.execute("continue", to_string=True)
+    else:
+        gdb.execute(f"run {rounds}", to_string=True)
+    while gdb.selected_inferior().pid:
+        if live("$pc") not in program.function:
+            raise gdb.GdbError(f"stopped at {live('$pc'):#x}, outside the stub")
+        stepper.stub()
+        stepper.attempt(gdb.execute, "continue", to_string=True)
+    instructions = len(program.function)
+    print(
+        f"{environment['CFI_ARCH']}: {rounds} rounds, {stepper.checks} checks over "
+        f"{len(stepper.seen)} of {instructions} instructions, {stepper.bad} bad"
+    )
+    if stepper.bad:
+        return WRONG
+    looked = len(stepper.seen) == instructions and stepper.checks >= rounds * instructions
+    exited = int(gdb.convenience_variable("_exitcode")) == 0
+    return 0 if looked and exited else BLIND
+
+
+try:
+    status = run(os.environ)
+except Exception as error:  # gdb itself would go on, and exit with 0
+    print(f"step.py: {error!r}")
+    status = BLIND
+gdb.execute(f"quit {status}")
