@@ -6,10 +6,11 @@
 #![allow(unsafe_code)]
 
 use std::array;
+use std::cell::Cell;
 use std::hint::black_box;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ mod machine;
 
 /// How often each test crosses to the other side and back.
 const TRIPS: usize = if cfg!(debug_assertions) { 10_000 } else { 200_000 };
+/// How many signals each test takes meanwhile, at least.
+const SIGNALS: usize = 100;
 /// After so many trips the job ends and a new one starts on the same stack.
 const TRIPS_PER_JOB: usize = 100;
 
@@ -259,7 +262,7 @@ fn answers<Outside: Switch, Inside: Switch>() {
     let link = &raw mut link;
     let mut crossing = Crossing { link, word: 0, tag: FINISHED };
     let mut side = Side::new(1);
-    for trip in 0..TRIPS {
+    for trip in storm.trips() {
         if crossing.tag == FINISHED {
             start(link, answer::<Inside>, stack.top().addr());
         }
@@ -268,7 +271,6 @@ fn answers<Outside: Switch, Inside: Switch>() {
         fail_if_lost(&crossing);
         assert_eq!((crossing.link, crossing.word), (link, !trip));
     }
-    storm.end();
 }
 
 #[test]
@@ -324,12 +326,11 @@ fn relays<First: Switch, Second: Switch>() {
     let word = relay.expose_provenance();
     let mut crossing = Crossing { link: links[0], word, tag: PAUSED };
     let mut side = Side::new(1);
-    for trip in 0..TRIPS {
+    for trip in storm.trips() {
         First::resume(&mut side, &mut crossing).expect("registers changed outside");
         fail_if_lost(&crossing);
         assert_eq!((crossing.link, crossing.word), (links[trip % 2], word));
     }
-    storm.end();
     // SAFETY: the jobs are never resumed again, and own nothing.
     drop(unsafe { Box::from_raw(relay) });
 }
@@ -379,7 +380,8 @@ unsafe extern "C" fn suspend(turn: &mut Turn<'_, &Yielder<usize, usize>>) {
 fn registers_survive_a_coroutine() {
     let storm = Storm::start();
     let mut side = Side::new(1);
-    for job in 0..TRIPS / TRIPS_PER_JOB {
+    let mut trips = storm.trips().peekable();
+    while trips.peek().is_some() {
         let mut coroutine = Coroutine::new(|mut yielder: &Yielder<usize, usize>, mut value| {
             let mut side = Side::new(!value);
             for _ in 1..TRIPS_PER_JOB {
@@ -387,14 +389,12 @@ fn registers_survive_a_coroutine() {
             }
             !value
         });
-        for trip in 0..TRIPS_PER_JOB {
-            let value = job * TRIPS_PER_JOB + trip;
+        while !coroutine.is_done() {
+            let value = trips.next().unwrap_or(0);
             let answer = Turn { way: &mut coroutine, value }.take(&mut side, resume);
             assert_eq!(answer, !value);
         }
-        assert!(coroutine.is_done());
     }
-    storm.end();
 }
 
 #[test]
@@ -456,27 +456,30 @@ struct Storm {
     sender: Option<JoinHandle<()>>,
 }
 
-/// Signals that were handled.
-static HANDLED: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// Signals that this thread has handled.
+    static HANDLED: Cell<usize> = const { Cell::new(0) };
+}
 
 extern "C" fn on_signal(_: libc::c_int) {
-    HANDLED.fetch_add(1, Relaxed);
+    HANDLED.set(HANDLED.get() + 1);
 }
 
 impl Storm {
     fn start() -> Self {
         let handler = on_signal as *const () as libc::sighandler_t;
-        // SAFETY: the handler only adds to an atomic.
+        // SAFETY: the handler only adds to a cell of the thread it runs on.
         assert_ne!(unsafe { libc::signal(libc::SIGPROF, handler) }, libc::SIG_ERR);
+        HANDLED.set(0);
         let over = Arc::new(AtomicBool::new(false));
-        // SAFETY: no preconditions.
-        let target = unsafe { libc::pthread_self() };
+        // SAFETY: no preconditions. A pthread_t is a number or a pointer.
+        let target = unsafe { libc::pthread_self() } as usize;
         let sender = thread::spawn({
             let over = over.clone();
             move || {
                 while !over.load(Relaxed) {
                     // SAFETY: the target waits for this thread when it drops the Storm.
-                    unsafe { libc::pthread_kill(target, libc::SIGPROF) };
+                    unsafe { libc::pthread_kill(target as libc::pthread_t, libc::SIGPROF) };
                     thread::sleep(Duration::from_micros(20));
                 }
             }
@@ -484,9 +487,13 @@ impl Storm {
         Storm { over, sender: Some(sender) }
     }
 
-    fn end(self) {
-        drop(self);
-        assert_ne!(HANDLED.load(Relaxed), 0, "no signal arrived");
+    /// Numbers the trips: at least [`TRIPS`], and on until the storm has been felt.
+    fn trips(&self) -> impl Iterator<Item = usize> + use<> {
+        const PATIENCE: usize = 10_000 * TRIPS;
+        (0..).take_while(|&trip| {
+            assert!(trip < PATIENCE, "no storm");
+            trip < TRIPS || HANDLED.get() < SIGNALS
+        })
     }
 }
 
