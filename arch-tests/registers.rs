@@ -6,18 +6,19 @@
 #![allow(unsafe_code)]
 
 use std::array;
+use std::cell::Cell;
 use std::hint::black_box;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use siding::coroutine::{Coroutine, CoroutineState, Yielder};
 use siding::stack::{GuardedStack, Stack, StackConfig};
 
-use arch::{Entry, Landed, Link, STACK_ALIGN, Word, Words};
-use machine::{FP_ABOVE_PAIR, NAMES, Values, fill_call_store, sp_and_fp};
+use arch::{Entry, Landed, Link, Record, STACK_ALIGN, Word, Words};
+use machine::{FP, FP_ABOVE_PAIR, NAMES, RESERVED, Values, fill_call_store, sp_and_fp};
 
 #[path = "expect_arch.rs"]
 mod a_machine;
@@ -29,6 +30,8 @@ mod machine;
 
 /// How often each test crosses to the other side and back.
 const TRIPS: usize = if cfg!(debug_assertions) { 10_000 } else { 200_000 };
+/// How many signals each test takes meanwhile, at least.
+const SIGNALS: usize = 100;
 /// After so many trips the job ends and a new one starts on the same stack.
 const TRIPS_PER_JOB: usize = 100;
 
@@ -38,63 +41,54 @@ const FINISHED: usize = 2;
 /// The word is a `Box<String>`: which registers the job found changed.
 const LOST: usize = 3;
 
-/// A way to switch.
-trait Switch {
-    unsafe fn resume(link: *mut Link, word: Word, tag: usize) -> Landed;
-    unsafe fn pause(link: *mut Link, word: Word, tag: usize) -> Words;
-    unsafe fn hand_over(from: *mut Link, to: *mut Link, word: Word, tag: usize) -> Words;
-}
-
-macro_rules! switch {
-    ($name:ident, $($module:tt)+) => {
-        struct $name;
-        impl Switch for $name {
-            #[inline(always)]
-            unsafe fn resume(link: *mut Link, word: Word, tag: usize) -> Landed {
-                // SAFETY: the caller's promise is the same.
-                unsafe { $($module)+::resume(link, word, tag) }
-            }
-            #[inline(always)]
-            unsafe fn pause(link: *mut Link, word: Word, tag: usize) -> Words {
-                // SAFETY: the caller's promise is the same.
-                unsafe { $($module)+::pause(link, word, tag) }
-            }
-            #[inline(always)]
-            unsafe fn hand_over(from: *mut Link, to: *mut Link, word: Word, tag: usize) -> Words {
-                // SAFETY: the caller's promise is the same.
-                unsafe { $($module)+::hand_over(from, to, word, tag) }
-            }
-        }
-    };
-}
-switch!(Inline, arch::imp);
-switch!(Stub, arch::stub);
-
 /// One side of a switch: fresh values for its registers at every crossing.
-struct Side(u64);
+struct Side {
+    state: u64,
+    values: Values,
+}
 
 impl Side {
-    /// xorshift64.
-    fn random(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
+    fn new(seed: usize) -> Self {
+        Side { state: seed as u64 | 1, values: [0; NAMES.len()] }
     }
 
-    /// Calls `body(data)` with every register of [`NAMES`] filled. An error names those
-    /// that came back with another value.
-    fn call<D>(&mut self, body: unsafe extern "C" fn(*mut ()), data: &mut D) -> Result<(), String> {
-        let values: Values = array::from_fn(|_| self.random());
-        let mut found = values;
-        // SAFETY: both pointers are valid, and every body used here takes its own `D`.
-        unsafe { fill_call_store(&mut found, body, ptr::from_mut(data).cast()) };
-        if found == values {
-            return Ok(());
+    /// xorshift64.
+    fn random(&mut self) -> u64 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state
+    }
+
+    /// Calls `body(arguments...)` with every register of [`NAMES`] filled. An error names
+    /// those that came back with another value.
+    ///
+    /// # Safety
+    /// `body` is a function with the C ABI that may be called with these arguments.
+    unsafe fn call(&mut self, body: *const (), arguments: [usize; 4]) -> Result<Words, String> {
+        self.values = array::from_fn(|_| self.random());
+        let mut found = self.values;
+        // SAFETY: forwarded.
+        let words = unsafe { fill_call_store(&mut found, body, &arguments) };
+        if found == self.values {
+            return Ok(words);
         }
-        let lost = |i: &usize| found[*i] != values[*i];
-        let report = |i| format!("{}: {:#x} became {:#x}; ", NAMES[i], values[i], found[i]);
+        let lost = |i: &usize| found[*i] != self.values[*i];
+        let report = |i| format!("{}: {:#x} became {:#x}; ", NAMES[i], self.values[i], found[i]);
         Err((0..NAMES.len()).filter(lost).map(report).collect())
+    }
+
+    /// Whether the record filled during the last call holds the registers of the caller.
+    fn compare(&self, record: *const Record) -> Result<(), String> {
+        // SAFETY: the record is part of a valid link, and no switch is under way.
+        let Record { reserved, fp, .. } = unsafe { &*record };
+        let expected = [self.values[RESERVED], self.values[FP]];
+        let found = [*reserved as u64, *fp as u64];
+        if found == expected {
+            Ok(())
+        } else {
+            Err(format!("record: {found:x?} instead of {expected:x?}"))
+        }
     }
 }
 
@@ -105,21 +99,126 @@ struct Crossing {
     tag: usize,
 }
 
-unsafe extern "C" fn resume<S: Switch>(crossing: *mut ()) {
-    // SAFETY: every caller passes a Crossing.
-    let crossing = unsafe { &mut *crossing.cast::<Crossing>() };
-    let Crossing { link, word, tag } = *crossing;
-    // SAFETY: the tests resume fresh and paused links only.
-    let Landed { link, word, tag } = unsafe { S::resume(link, to_word(word), tag) };
-    *crossing = Crossing { link, word: from_word(word), tag };
+/// A way to switch, from filled registers.
+trait Switch {
+    fn resume(side: &mut Side, crossing: &mut Crossing) -> Result<(), String>;
+    fn pause(side: &mut Side, crossing: &mut Crossing) -> Result<(), String>;
+    fn hand_over(side: &mut Side, crossing: &mut Crossing, to: *mut Link) -> Result<(), String>;
 }
 
-unsafe extern "C" fn pause<S: Switch>(crossing: *mut ()) {
-    // SAFETY: every caller passes a Crossing.
-    let crossing = unsafe { &mut *crossing.cast::<Crossing>() };
-    // SAFETY: called by the job of this link.
-    let words = unsafe { S::pause(crossing.link, to_word(crossing.word), crossing.tag) };
-    crossing.word = from_word(words.word);
+/// The stub, called directly: no wrapper can save a register that it forgets.
+struct Stub;
+
+unsafe extern "C-unwind" {
+    #[link_name = "siding_0_1_resume"]
+    fn stub_resume();
+    #[link_name = "siding_0_1_pause"]
+    fn stub_pause();
+    #[link_name = "siding_0_1_hand_over"]
+    fn stub_hand_over();
+}
+
+impl Switch for Stub {
+    fn resume(side: &mut Side, crossing: &mut Crossing) -> Result<(), String> {
+        let Crossing { link, word, tag } = *crossing;
+        let came_back = (&raw mut crossing.link).expose_provenance();
+        let arguments = [word, tag, link.expose_provenance(), came_back];
+        // SAFETY: the tests resume fresh and paused links only.
+        let words = unsafe { side.call(stub_resume as *const (), arguments)? };
+        (crossing.word, crossing.tag) = (from_word(words.word), words.tag);
+        // SAFETY: the link is valid.
+        side.compare(unsafe { &raw const (*link).outer })
+    }
+
+    fn pause(side: &mut Side, crossing: &mut Crossing) -> Result<(), String> {
+        let Crossing { link, word, tag } = *crossing;
+        let arguments = [word, tag, link.expose_provenance(), 0];
+        // SAFETY: called by the job of this link.
+        let words = unsafe { side.call(stub_pause as *const (), arguments)? };
+        crossing.word = from_word(words.word);
+        // SAFETY: the link is valid.
+        side.compare(unsafe { &raw const (*link).inner })
+    }
+
+    fn hand_over(side: &mut Side, crossing: &mut Crossing, to: *mut Link) -> Result<(), String> {
+        let Crossing { link, word, tag } = *crossing;
+        let arguments = [word, tag, link.expose_provenance(), to.expose_provenance()];
+        // SAFETY: called by the job of this link; the other is fresh or paused.
+        let words = unsafe { side.call(stub_hand_over as *const (), arguments)? };
+        crossing.word = from_word(words.word);
+        // SAFETY: the link is valid.
+        side.compare(unsafe { &raw const (*link).inner })
+    }
+}
+
+/// The switch inlined into functions that find their own frame through the frame pointer.
+struct Inline;
+
+#[repr(align(64))]
+struct Aligned<const SIZE: usize>(#[allow(dead_code, reason = "its size counts")] [u8; SIZE]);
+
+/// Runs `switch` in a frame that had to be aligned by hand: a frame pointer that does not
+/// come back is noticed at the latest when the function returns.
+#[inline(always)]
+fn in_an_aligned_frame<T>(switch: impl FnOnce() -> T) -> T {
+    let mut frame = Aligned([0; 64]);
+    black_box(&mut frame);
+    let result = switch();
+    black_box(&mut frame);
+    result
+}
+
+unsafe extern "C" fn inline_resume(crossing: *mut Crossing) {
+    in_an_aligned_frame(|| {
+        // SAFETY: the caller passes a valid crossing.
+        let crossing = unsafe { &mut *crossing };
+        let Crossing { link, word, tag } = *crossing;
+        // SAFETY: the tests resume fresh and paused links only.
+        let Landed { link, word, tag } = unsafe { arch::imp::resume(link, to_word(word), tag) };
+        *crossing = Crossing { link, word: from_word(word), tag };
+    });
+}
+
+unsafe extern "C" fn inline_pause(crossing: *mut Crossing) {
+    in_an_aligned_frame(|| {
+        // SAFETY: the caller passes a valid crossing.
+        let crossing = unsafe { &mut *crossing };
+        let Crossing { link, word, tag } = *crossing;
+        // SAFETY: called by the job of this link.
+        let words = unsafe { arch::imp::pause(link, to_word(word), tag) };
+        crossing.word = from_word(words.word);
+    });
+}
+
+unsafe extern "C" fn inline_hand_over(crossing: *mut Crossing, to: *mut Link) {
+    in_an_aligned_frame(|| {
+        // SAFETY: the caller passes a valid crossing.
+        let crossing = unsafe { &mut *crossing };
+        let Crossing { link, word, tag } = *crossing;
+        // SAFETY: called by the job of this link; the other is fresh or paused.
+        let words = unsafe { arch::imp::hand_over(link, to, to_word(word), tag) };
+        crossing.word = from_word(words.word);
+    });
+}
+
+impl Switch for Inline {
+    fn resume(side: &mut Side, crossing: &mut Crossing) -> Result<(), String> {
+        let arguments = [ptr::from_mut(crossing).expose_provenance(), 0, 0, 0];
+        // SAFETY: the body takes a crossing.
+        unsafe { side.call(inline_resume as *const (), arguments) }.map(drop)
+    }
+
+    fn pause(side: &mut Side, crossing: &mut Crossing) -> Result<(), String> {
+        let arguments = [ptr::from_mut(crossing).expose_provenance(), 0, 0, 0];
+        // SAFETY: the body takes a crossing.
+        unsafe { side.call(inline_pause as *const (), arguments) }.map(drop)
+    }
+
+    fn hand_over(side: &mut Side, crossing: &mut Crossing, to: *mut Link) -> Result<(), String> {
+        let arguments = [ptr::from_mut(crossing).expose_provenance(), to.expose_provenance(), 0, 0];
+        // SAFETY: the body takes a crossing and a link.
+        unsafe { side.call(inline_hand_over as *const (), arguments) }.map(drop)
+    }
 }
 
 fn to_word(value: usize) -> Word {
@@ -146,10 +245,10 @@ fn fail_if_lost(crossing: &Crossing) {
 /// A job that answers every word with its complement.
 unsafe extern "C-unwind" fn answer<S: Switch>(word: Word, _: usize, link: *mut Link) -> Words {
     let mut crossing = Crossing { link, word: from_word(word), tag: PAUSED };
-    let mut side = Side(!crossing.word as u64);
+    let mut side = Side::new(!crossing.word);
     for _ in 1..TRIPS_PER_JOB {
         crossing.word = !crossing.word;
-        if let Err(lost) = side.call(pause::<S>, &mut crossing) {
+        if let Err(lost) = S::pause(&mut side, &mut crossing) {
             return give_up(lost);
         }
     }
@@ -162,17 +261,16 @@ fn answers<Outside: Switch, Inside: Switch>() {
     let mut link = Link::new();
     let link = &raw mut link;
     let mut crossing = Crossing { link, word: 0, tag: FINISHED };
-    let mut side = Side(1);
-    for trip in 0..TRIPS {
+    let mut side = Side::new(1);
+    for trip in storm.trips() {
         if crossing.tag == FINISHED {
             start(link, answer::<Inside>, stack.top().addr());
         }
         crossing.word = trip;
-        side.call(resume::<Outside>, &mut crossing).expect("registers changed outside");
+        Outside::resume(&mut side, &mut crossing).expect("registers changed outside");
         fail_if_lost(&crossing);
         assert_eq!((crossing.link, crossing.word), (link, !trip));
     }
-    storm.end();
 }
 
 #[test]
@@ -200,26 +298,18 @@ struct Relay {
     links: [Link; 2],
 }
 
-unsafe extern "C" fn hand_over<S: Switch>(crossing: *mut ()) {
-    // SAFETY: every caller passes a Crossing.
-    let crossing = unsafe { &mut *crossing.cast::<Crossing>() };
-    let relay = ptr::with_exposed_provenance_mut::<Relay>(crossing.word);
+unsafe extern "C-unwind" fn runner<S: Switch>(word: Word, _: usize, link: *mut Link) -> Words {
+    let relay = ptr::with_exposed_provenance_mut::<Relay>(from_word(word));
     // SAFETY: the relay outlives its jobs, and no reference to it exists.
     let [first, second] = unsafe { [&raw mut (*relay).links[0], &raw mut (*relay).links[1]] };
-    let to = if crossing.link == first { second } else { first };
-    // SAFETY: both links are valid; this one's resumer becomes that one's.
-    unsafe { ptr::copy(&raw const (*crossing.link).outer, &raw mut (*to).outer, 1) };
-    // SAFETY: called by the job of this link; the other is fresh or paused.
-    let words = unsafe { S::hand_over(crossing.link, to, to_word(crossing.word), PAUSED) };
-    crossing.word = from_word(words.word);
-}
-
-unsafe extern "C-unwind" fn runner<S: Switch>(word: Word, _: usize, link: *mut Link) -> Words {
+    let to = if link == first { second } else { first };
     let mut crossing = Crossing { link, word: from_word(word), tag: PAUSED };
-    let mut side = Side(link.addr() as u64);
+    let mut side = Side::new(link.addr());
     loop {
-        let handed = side.call(hand_over::<S>, &mut crossing);
-        if let Err(lost) = handed.and_then(|()| side.call(pause::<S>, &mut crossing)) {
+        // SAFETY: both links are valid; this one's resumer becomes that one's.
+        unsafe { ptr::copy(&raw const (*link).outer, &raw mut (*to).outer, 1) };
+        let handed = S::hand_over(&mut side, &mut crossing, to);
+        if let Err(lost) = handed.and_then(|()| S::pause(&mut side, &mut crossing)) {
             return give_up(lost);
         }
     }
@@ -235,13 +325,12 @@ fn relays<First: Switch, Second: Switch>() {
     start(links[1], runner::<Second>, stacks[1].top().addr());
     let word = relay.expose_provenance();
     let mut crossing = Crossing { link: links[0], word, tag: PAUSED };
-    let mut side = Side(1);
-    for trip in 0..TRIPS {
-        side.call(resume::<First>, &mut crossing).expect("registers changed outside");
+    let mut side = Side::new(1);
+    for trip in storm.trips() {
+        First::resume(&mut side, &mut crossing).expect("registers changed outside");
         fail_if_lost(&crossing);
         assert_eq!((crossing.link, crossing.word), (links[trip % 2], word));
     }
-    storm.end();
     // SAFETY: the jobs are never resumed again, and own nothing.
     drop(unsafe { Box::from_raw(relay) });
 }
@@ -267,43 +356,45 @@ struct Turn<'a, T> {
     value: usize,
 }
 
-unsafe extern "C" fn resume_coroutine(turn: *mut ()) {
-    // SAFETY: the caller passes a turn of this type.
-    let turn = unsafe { &mut *turn.cast::<Turn<'_, Coroutine<usize, usize, usize>>>() };
+impl<T> Turn<'_, T> {
+    fn take(mut self, side: &mut Side, body: unsafe extern "C" fn(&mut Self)) -> usize {
+        let arguments = [(&raw mut self).expose_provenance(), 0, 0, 0];
+        // SAFETY: the body takes this turn.
+        let done = unsafe { side.call(body as *const (), arguments) };
+        done.expect("registers changed");
+        self.value
+    }
+}
+
+unsafe extern "C" fn resume(turn: &mut Turn<'_, Coroutine<usize, usize, usize>>) {
     turn.value = match turn.way.resume(turn.value) {
         CoroutineState::Yielded(value) | CoroutineState::Complete(value) => value,
     };
 }
 
-unsafe extern "C" fn suspend(turn: *mut ()) {
-    // SAFETY: the caller passes a turn of this type.
-    let turn = unsafe { &mut *turn.cast::<Turn<'_, &Yielder<usize, usize>>>() };
+unsafe extern "C" fn suspend(turn: &mut Turn<'_, &Yielder<usize, usize>>) {
     turn.value = turn.way.suspend(turn.value);
 }
 
 #[test]
 fn registers_survive_a_coroutine() {
     let storm = Storm::start();
-    let mut side = Side(1);
-    for job in 0..TRIPS / TRIPS_PER_JOB {
+    let mut side = Side::new(1);
+    let mut trips = storm.trips().peekable();
+    while trips.peek().is_some() {
         let mut coroutine = Coroutine::new(|mut yielder: &Yielder<usize, usize>, mut value| {
-            let mut side = Side(!value as u64);
+            let mut side = Side::new(!value);
             for _ in 1..TRIPS_PER_JOB {
-                let mut turn = Turn { way: &mut yielder, value: !value };
-                side.call(suspend, &mut turn).expect("registers changed inside");
-                value = turn.value;
+                value = Turn { way: &mut yielder, value: !value }.take(&mut side, suspend);
             }
             !value
         });
-        for trip in 0..TRIPS_PER_JOB {
-            let value = job * TRIPS_PER_JOB + trip;
-            let mut turn = Turn { way: &mut coroutine, value };
-            side.call(resume_coroutine, &mut turn).expect("registers changed outside");
-            assert_eq!(turn.value, !value);
+        while !coroutine.is_done() {
+            let value = trips.next().unwrap_or(0);
+            let answer = Turn { way: &mut coroutine, value }.take(&mut side, resume);
+            assert_eq!(answer, !value);
         }
-        assert!(coroutine.is_done());
     }
-    storm.end();
 }
 
 #[test]
@@ -316,16 +407,11 @@ fn the_entry_starts_where_it_was_told_and_continues_the_frame_pointer_chain() {
     for sp in (0..32).map(|n| stack.top().addr() - n * STACK_ALIGN) {
         start(link, sp_and_fp, sp);
         // SAFETY: the link is fresh.
-        let landed = unsafe { Stub::resume(link, to_word(0), 0) };
+        let landed = unsafe { arch::resume(link, to_word(0), 0) };
         assert_eq!(from_word(landed.word), sp);
         assert_eq!(landed.tag, pair + FP_ABOVE_PAIR);
     }
 }
-
-#[repr(align(64))]
-struct Aligned<const SIZE: usize>(
-    #[allow(dead_code, unused_imports, reason = "its size counts")] [u8; SIZE],
-);
 
 /// A coroutine that captures `SIZE` bytes calls functions on an aligned stack.
 fn aligned_with_captures<const SIZE: usize>() {
@@ -370,27 +456,30 @@ struct Storm {
     sender: Option<JoinHandle<()>>,
 }
 
-/// Signals that were handled.
-static HANDLED: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// Signals that this thread has handled.
+    static HANDLED: Cell<usize> = const { Cell::new(0) };
+}
 
 extern "C" fn on_signal(_: libc::c_int) {
-    HANDLED.fetch_add(1, Relaxed);
+    HANDLED.set(HANDLED.get() + 1);
 }
 
 impl Storm {
     fn start() -> Self {
         let handler = on_signal as *const () as libc::sighandler_t;
-        // SAFETY: the handler only adds to an atomic.
+        // SAFETY: the handler only adds to a cell of the thread it runs on.
         assert_ne!(unsafe { libc::signal(libc::SIGPROF, handler) }, libc::SIG_ERR);
+        HANDLED.set(0);
         let over = Arc::new(AtomicBool::new(false));
-        // SAFETY: no preconditions.
-        let target = unsafe { libc::pthread_self() };
+        // SAFETY: no preconditions. A pthread_t is a number or a pointer.
+        let target = unsafe { libc::pthread_self() } as usize;
         let sender = thread::spawn({
             let over = over.clone();
             move || {
                 while !over.load(Relaxed) {
                     // SAFETY: the target waits for this thread when it drops the Storm.
-                    unsafe { libc::pthread_kill(target, libc::SIGPROF) };
+                    unsafe { libc::pthread_kill(target as libc::pthread_t, libc::SIGPROF) };
                     thread::sleep(Duration::from_micros(20));
                 }
             }
@@ -398,9 +487,13 @@ impl Storm {
         Storm { over, sender: Some(sender) }
     }
 
-    fn end(self) {
-        drop(self);
-        assert_ne!(HANDLED.load(Relaxed), 0, "no signal arrived");
+    /// Numbers the trips: at least [`TRIPS`], and on until the storm has been felt.
+    fn trips(&self) -> impl Iterator<Item = usize> + use<> {
+        const PATIENCE: usize = 10_000 * TRIPS;
+        (0..).take_while(|&trip| {
+            assert!(trip < PATIENCE, "no storm");
+            trip < TRIPS || HANDLED.get() < SIGNALS
+        })
     }
 }
 

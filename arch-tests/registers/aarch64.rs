@@ -10,6 +10,8 @@ pub(crate) const NAMES: [&str; 19] = [
     "d11", "d12", "d13", "d14", "d15",
 ];
 
+pub(crate) const RESERVED: usize = 0;
+pub(crate) const FP: usize = 10;
 pub(crate) const FP_ABOVE_PAIR: usize = 0;
 
 /// `op` on every register of `NAMES`, in that order: `ld` or `st`.
@@ -63,18 +65,21 @@ macro_rules! each {
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn fill_call_store(
     values: *mut Values,
-    body: unsafe extern "C" fn(*mut ()),
-    data: *mut (),
-) {
+    body: *const (),
+    arguments: *const [usize; 4],
+) -> Words {
     naked_asm!(
         "sub sp, sp, 176",
         each!("st", "sp"),
         "stp x30, x0, [sp, 152]",
         each!("ld", "x0"),
-        "mov x0, x2",
-        "blr x1",
-        "ldr x0, [sp, 160]",
-        each!("st", "x0"),
+        "mov x16, x1",
+        "mov x9, x2",
+        "ldp x0, x1, [x9]",
+        "ldp x2, x3, [x9, 16]",
+        "blr x16",
+        "ldr x9, [sp, 160]",
+        each!("st", "x9"),
         each!("ld", "sp"),
         "ldr x30, [sp, 152]",
         "add sp, sp, 176",

@@ -1,8 +1,9 @@
 //! What the register tests need of each architecture. Each file provides
 //!
 //! * `NAMES`: every register a callee must preserve, in the order of their values;
-//! * `fill_call_store`: fills them from `values`, calls `body(data)`, and stores what they
-//!   hold then back to `values`;
+//!   `RESERVED` and `FP`: which of them go into the record;
+//! * `fill_call_store`: fills them from `values`, calls `body` with four arguments, stores
+//!   what they hold then back to `values`, and returns what `body` returned;
 //! * `sp_and_fp`: an entry function, or any callee, that makes an aligned store at the
 //!   top of its frame and returns the stack pointer its caller had at the call, and the
 //!   frame pointer;
@@ -13,14 +14,13 @@
 #[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
 mod imp;
 
-pub(crate) use imp::{FP_ABOVE_PAIR, NAMES, fill_call_store, sp_and_fp};
+pub(crate) use imp::{FP, FP_ABOVE_PAIR, NAMES, RESERVED, fill_call_store, sp_and_fp};
 
-use crate::arch::Entry;
+use crate::arch::{Entry, Words};
 
 /// A value for each of [`NAMES`].
 pub(crate) type Values = [u64; NAMES.len()];
 
-const _: unsafe extern "C" fn(*mut Values, unsafe extern "C" fn(*mut ()), *mut ()) =
-    fill_call_store;
+const _: unsafe extern "C" fn(*mut Values, *const (), *const [usize; 4]) -> Words = fill_call_store;
 const _: Entry = sp_and_fp;
-const _: usize = FP_ABOVE_PAIR;
+const _: [usize; 3] = [FP, RESERVED, FP_ABOVE_PAIR];

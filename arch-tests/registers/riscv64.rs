@@ -10,6 +10,8 @@ pub(crate) const NAMES: [&str; 24] = [
     "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11",
 ];
 
+pub(crate) const RESERVED: usize = 1;
+pub(crate) const FP: usize = 0;
 pub(crate) const FP_ABOVE_PAIR: usize = 16;
 
 /// One line for every register of `NAMES`, in that order.
@@ -119,9 +121,9 @@ macro_rules! each {
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn fill_call_store(
     values: *mut Values,
-    body: unsafe extern "C" fn(*mut ()),
-    data: *mut (),
-) {
+    body: *const (),
+    arguments: *const [usize; 4],
+) -> Words {
     naked_asm!(
         // LLVM forgets the target's features in a module of naked functions alone.
         ".option push",
@@ -131,10 +133,15 @@ pub(crate) unsafe extern "C" fn fill_call_store(
         "sd ra, 192(sp)",
         "sd a0, 200(sp)",
         each!("ld", "fld", "a0"),
-        "mv a0, a2",
-        "jalr a1",
-        "ld a0, 200(sp)",
-        each!("sd", "fsd", "a0"),
+        "mv t1, a1",
+        "mv t2, a2",
+        "ld a0, 0(t2)",
+        "ld a1, 8(t2)",
+        "ld a2, 16(t2)",
+        "ld a3, 24(t2)",
+        "jalr t1",
+        "ld t2, 200(sp)",
+        each!("sd", "fsd", "t2"),
         each!("ld", "fld", "sp"),
         "ld ra, 192(sp)",
         "addi sp, sp, 208",

@@ -7,14 +7,16 @@ use crate::arch::{Link, Word, Words};
 
 pub(crate) const NAMES: [&str; 6] = ["rbx", "rbp", "r12", "r13", "r14", "r15"];
 
+pub(crate) const RESERVED: usize = 0;
+pub(crate) const FP: usize = 1;
 pub(crate) const FP_ABOVE_PAIR: usize = 0;
 
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn fill_call_store(
     values: *mut Values,
-    body: unsafe extern "C" fn(*mut ()),
-    data: *mut (),
-) {
+    body: *const (),
+    arguments: *const [usize; 4],
+) -> Words {
     naked_asm!(
         "push rbx",
         "push rbp",
@@ -29,8 +31,12 @@ pub(crate) unsafe extern "C" fn fill_call_store(
         "mov r13, [rdi + 24]",
         "mov r14, [rdi + 32]",
         "mov r15, [rdi + 40]",
-        "mov rdi, rdx",
-        "call rsi",
+        "mov rax, rsi",
+        "mov rdi, [rdx]",
+        "mov rsi, [rdx + 8]",
+        "mov rcx, [rdx + 24]",
+        "mov rdx, [rdx + 16]",
+        "call rax",
         "pop rdi",
         "mov [rdi], rbx",
         "mov [rdi + 8], rbp",
