@@ -224,4 +224,15 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
+        /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:
+         * initial-exec, so one load and an addition away. */
+        .section .tbss, "awT", %nobits
+        .p2align 3
+        .hidden SIDING(thread_words)
+        .globl SIDING(thread_words)
+        .type SIDING(thread_words), %object
+        .size SIDING(thread_words), 16
+SIDING(thread_words):
+        .zero   16
+
         .section .note.GNU-stack, "", %progbits

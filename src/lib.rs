@@ -9,4 +9,6 @@ pub mod stack;
 
 mod arch;
 mod context;
+#[cfg(feature = "capi")]
+pub mod ffi;
 mod sys;

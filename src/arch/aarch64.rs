@@ -127,6 +127,26 @@ pub(crate) fn stack_pointer() -> usize {
     sp
 }
 
+/// The two words that this thread has in `asm/aarch64.S`, zero at first.
+#[inline(always)]
+#[cfg(feature = "capi")]
+pub(crate) fn thread_words() -> *mut [usize; 2] {
+    let words;
+    // SAFETY: reads the thread pointer and one entry of the offset table.
+    unsafe {
+        asm!(
+            "adrp {0}, :gottprel:siding_0_1_thread_words",
+            "ldr {0}, [{0}, :gottprel_lo12:siding_0_1_thread_words]",
+            "mrs {1}, tpidr_el0",
+            "add {0}, {0}, {1}",
+            out(reg) words,
+            out(reg) _,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    words
+}
+
 /// Asks for the cache line at `address`; harmless for any address.
 #[inline(always)]
 pub(crate) fn prefetch(address: *const u8) {

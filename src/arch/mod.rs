@@ -33,6 +33,8 @@ mod switch;
 
 pub(crate) mod stub;
 
+#[cfg(feature = "capi")]
+pub(crate) use imp::thread_words;
 pub(crate) use imp::{FpControl, STACK_ALIGN, prefetch, stack_pointer};
 pub(crate) use stub::prepare;
 pub(crate) use switch::{hand_over, pause, resume};
@@ -89,6 +91,8 @@ mod contract {
     const _: unsafe fn(*mut Link, *mut Link, Word, usize) -> Words = imp::hand_over;
     const _: fn() -> usize = stack_pointer;
     const _: fn(*const u8) = prefetch;
+    #[cfg(feature = "capi")]
+    const _: fn() -> *mut [usize; 2] = thread_words;
     const _: fn() -> FpControl = FpControl::read;
     const _: fn(&FpControl) = FpControl::write;
 

@@ -129,6 +129,23 @@ pub(crate) fn stack_pointer() -> usize {
     sp
 }
 
+/// The two words that this thread has in `asm/riscv64.S`, zero at first.
+#[inline(always)]
+#[cfg(feature = "capi")]
+pub(crate) fn thread_words() -> *mut [usize; 2] {
+    let words;
+    // SAFETY: reads the thread pointer and one entry of the offset table.
+    unsafe {
+        asm!(
+            "la.tls.ie {0}, siding_0_1_thread_words",
+            "add {0}, {0}, tp",
+            out(reg) words,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    words
+}
+
 /// Asks for the cache line at `address`; harmless for any address.
 ///
 /// `prefetch.r` of Zicbop, spelled as what it is: an `ori` into x0, which the base ISA

@@ -130,6 +130,23 @@ pub(crate) fn stack_pointer() -> usize {
     sp
 }
 
+/// The two words that this thread has in `asm/x86_64.S`, zero at first.
+#[inline(always)]
+#[cfg(feature = "capi")]
+pub(crate) fn thread_words() -> *mut [usize; 2] {
+    let words;
+    // SAFETY: reads the thread pointer and one entry of the offset table.
+    unsafe {
+        asm!(
+            "mov {0}, [rip + siding_0_1_thread_words@GOTTPOFF]",
+            "add {0}, fs:0",
+            out(reg) words,
+            options(pure, readonly, nostack),
+        );
+    }
+    words
+}
+
 /// Asks for the cache line at `address`; harmless for any address.
 #[inline(always)]
 pub(crate) fn prefetch(address: *const u8) {

@@ -25,9 +25,11 @@ use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 
-use crate::arch::{self, Entry, Link, STACK_ALIGN, Words};
+use crate::arch::{self, STACK_ALIGN};
 
-pub(crate) use crate::arch::{FpControl, Landed, Word, stack_pointer};
+#[cfg(feature = "capi")]
+pub(crate) use crate::arch::thread_words;
+pub(crate) use crate::arch::{Entry, FpControl, Landed, Link, Word, Words, stack_pointer};
 use crate::stack::{self, Stack, StackError};
 
 /// What accompanies the word across a switch.
@@ -176,18 +178,39 @@ impl<X> Control<X> {
 /// [`check_room`](Control::check_room) agreed to closures as large as this one. The
 /// context is owned by the caller and not paused: it is new, or what it ran has ended.
 #[inline(always)]
-pub(crate) unsafe fn arm<X, F, R>(mut control: NonNull<Control<X>>, closure: F)
+pub(crate) unsafe fn arm<X, F, R>(control: NonNull<Control<X>>, closure: F)
 where
     F: FnOnce(Word, usize, NonNull<Control<X>>) -> R,
 {
-    let slot = slot::<X, F, R>(control);
+    // SAFETY: by this function's contract; `entry` takes an `F` and leaves an `R`.
+    unsafe { arm_with::<X, F, R>(control, closure, entry::<X, F, R>) };
+}
+
+/// Readies a context to run `entry`, which finds `body` in the slot.
+///
+/// # Safety
+/// As [`arm`]; the entry takes the body, and leaves no more than an `R` in its place.
+#[inline(always)]
+pub(crate) unsafe fn arm_with<X, B, R>(mut control: NonNull<Control<X>>, body: B, entry: Entry) {
+    let slot = slot::<X, B, R>(control);
     // SAFETY: the slot lies on the stack below the control block, with room to spare.
-    unsafe { slot.cast::<F>().write(closure) };
+    unsafe { slot.cast::<B>().write(body) };
     // SAFETY: the control block is valid and not in use by anyone else.
     let control = unsafe { control.as_mut() };
-    let entry: Entry = entry::<X, F, R>;
     // SAFETY: neither running nor paused, by this function's contract; a slot aligns.
     unsafe { arch::arm(&mut control.link, control.trampoline, entry, slot.addr().get()) };
+}
+
+/// What an entry of one's own finds in the slot.
+///
+/// # Safety
+/// Called once, by an entry armed with a `B` and no result.
+#[cfg(feature = "capi")]
+pub(crate) unsafe fn take_body<X, B>(link: *mut Link) -> B {
+    // SAFETY: the trampoline passes the link, which is the first field of the block.
+    let control = unsafe { NonNull::new_unchecked(link.cast::<Control<X>>()) };
+    // SAFETY: `arm_with` put it there.
+    unsafe { slot::<X, B, ()>(control).cast::<B>().read() }
 }
 
 /// Takes the payload of a closure that answered [`tag::PANICKED`] with `word`.
@@ -241,6 +264,21 @@ fn slot<X, F, R>(control: NonNull<Control<X>>) -> NonNull<Slot<F, R>> {
 pub(crate) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: usize) -> Landed {
     // SAFETY: by the contract of this function; the entry lets no panic out.
     unsafe { arch::resume(control.as_ptr().cast(), word, tag) }
+}
+
+/// As [`resume`], out of line: a foreign unwind out of an entry without a catch may pass.
+///
+/// # Safety
+/// As [`resume`].
+#[cfg(feature = "capi")]
+#[inline(always)]
+pub(crate) unsafe fn resume_unwindable<X>(
+    control: NonNull<Control<X>>,
+    word: Word,
+    tag: usize,
+) -> Landed {
+    // SAFETY: by the contract of `resume`.
+    unsafe { arch::stub::resume(control.as_ptr().cast(), word, tag) }
 }
 
 /// Leaves the running context for its resumer; returns when it is resumed.

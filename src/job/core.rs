@@ -1,19 +1,20 @@
 //! The untyped job: its control block, who is running, and the crossing itself.
 //!
-//! `CURRENT` names the innermost running job of the thread. Whoever resumes a job notes
+//! `current` names the innermost running job of the thread. Whoever resumes a job notes
 //! in it which one was current before, and puts that back when control returns.
 
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::current;
 use super::inbox::Inbox;
 use super::queue::Queue;
 use super::wait::{Outcome, Wait};
 use super::wait_ctx::WaitCtx;
 use super::wake::Slot;
 use super::{CancelMode, Cancelled, Options};
-use crate::context::{self, Context, Control, Word, tag};
+use crate::context::{self, Context, Control, Landed, Word, tag};
 use crate::stack::{PooledStack, StackConfig, StackError};
 
 /// What a job keeps in its control block.
@@ -38,6 +39,9 @@ pub(crate) struct Core {
     fp: Cell<Option<context::FpControl>>,
     pub(super) wait_ctx: RefCell<Option<WaitCtx>>,
     pub(super) stack: StackConfig,
+    /// Its place in the table of handles, once C has started it.
+    #[cfg(feature = "capi")]
+    pub(super) entry: Cell<Option<&'static super::handle::Entry>>,
     /// Tells runs apart: see [`JobId`](super::JobId).
     pub(super) run: Cell<u64>,
 }
@@ -49,21 +53,17 @@ pub(crate) struct Raw(pub(super) NonNull<Control<Core>>);
 /// First run numbers: each control block has 2^32 of its own.
 static RUNS: AtomicU64 = AtomicU64::new(0);
 
-thread_local! {
-    static CURRENT: Cell<Option<Raw>> = const { Cell::new(None) };
-}
-
 /// The innermost running job of this thread, whatever stack we are on.
 #[inline(always)]
 pub(super) fn innermost() -> Option<Raw> {
-    CURRENT.get()
+    current::get()
 }
 
 /// The current job, if this code runs on its own stack: not in a coroutine that it
 /// entered, where pausing would switch the coroutine's frames away with it.
 #[inline(always)]
-pub(super) fn current() -> Option<Raw> {
-    CURRENT.get().filter(|job| job.control().contains(context::stack_pointer()))
+pub(super) fn here() -> Option<Raw> {
+    current::get().filter(|job| job.control().contains(context::stack_pointer()))
 }
 
 impl Raw {
@@ -84,6 +84,8 @@ impl Raw {
             fp: Cell::new(None),
             wait_ctx: RefCell::new(None),
             stack,
+            #[cfg(feature = "capi")]
+            entry: Cell::new(None),
             run: Cell::new(RUNS.fetch_add(1 << 32, Ordering::Relaxed)),
         };
         Ok(Raw(Context::new(PooledStack::new(stack)?, core)?.into_raw()))
@@ -157,16 +159,32 @@ impl Raw {
     /// The job is armed or paused, and belongs to this thread.
     #[inline(always)]
     pub(crate) unsafe fn enter(self, how: usize) -> Back {
-        let core = self.core();
-        core.parent.set(CURRENT.replace(Some(self)));
-        core.swap_fp_control();
+        self.begin();
         // SAFETY: armed or paused, by this function's contract.
         let landed = unsafe { context::resume(self.0, Word::uninit(), how) };
-        // SAFETY: only jobs come back from a job, and never a null link.
-        let job = Raw(unsafe { NonNull::new_unchecked(landed.link.cast()) });
-        job.core().swap_fp_control();
-        CURRENT.set(job.core().parent.get());
-        Back { job, word: landed.word, tag: landed.tag }
+        Back::from(landed)
+    }
+
+    /// As [`enter`](Self::enter), by the stub: a foreign unwind may pass through.
+    ///
+    /// # Safety
+    /// As `enter`.
+    #[cfg(feature = "capi")]
+    #[inline(always)]
+    pub(super) unsafe fn enter_unwindable(self, how: usize) -> Back {
+        self.begin();
+        // SAFETY: armed or paused, by this function's contract.
+        let landed = unsafe { context::resume_unwindable(self.0, Word::uninit(), how) };
+        Back::from(landed)
+    }
+
+    /// Makes it the current job.
+    #[inline(always)]
+    fn begin(self) {
+        let core = self.core();
+        core.parent.set(current::get());
+        current::set(Some(self));
+        core.swap_fp_control();
     }
 
     /// Makes the caller its driver: wakes go to `inbox` under the name `token`, and
@@ -218,7 +236,7 @@ impl Raw {
 
     /// Whether it runs, or waits for a job nested in it that runs.
     pub(crate) fn is_running(self) -> bool {
-        let mut job = CURRENT.get();
+        let mut job = current::get();
         while let Some(running) = job {
             if running == self {
                 return true;
@@ -242,7 +260,7 @@ impl Raw {
     #[inline(always)]
     pub(super) unsafe fn hand_over(self, next: Raw) -> Result<(), Cancelled> {
         next.core().parent.set(self.core().parent.get());
-        CURRENT.set(Some(next));
+        current::set(Some(next));
         // SAFETY: what is in a driver's queue is armed or paused; see `forbid_hand_overs`
         // for FP control words.
         let answer = unsafe { context::hand_over(self.0, next.0) };
@@ -291,6 +309,10 @@ impl Raw {
         if let Some(slot) = self.core().slot.take() {
             slot.release();
         }
+        #[cfg(feature = "capi")]
+        if let Some(entry) = self.core().entry.take() {
+            entry.release();
+        }
         // SAFETY: the owner gives it up, and nothing lives on the stack.
         drop(unsafe { Context::from_raw(self.0) });
     }
@@ -318,6 +340,18 @@ impl Core {
             self.fp.set(Some(context::FpControl::read()));
             theirs.write();
         }
+    }
+}
+
+impl From<Landed> for Back {
+    /// Who came back is no longer current.
+    #[inline(always)]
+    fn from(landed: Landed) -> Back {
+        // SAFETY: only jobs come back from a job, and never a null link.
+        let job = Raw(unsafe { NonNull::new_unchecked(landed.link.cast()) });
+        job.core().swap_fp_control();
+        current::set(job.core().parent.get());
+        Back { job, word: landed.word, tag: landed.tag }
     }
 }
 

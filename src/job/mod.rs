@@ -33,6 +33,9 @@ use crate::context::{self, tag};
 use crate::stack::{StackConfig, StackError};
 
 mod core;
+mod current;
+#[cfg(feature = "capi")]
+pub(crate) mod handle;
 mod inbox;
 mod pool;
 mod queue;
@@ -46,6 +49,8 @@ pub use wait::{
     yield_now,
 };
 pub use wait_ctx::{Callback, Key, Status, WaitCtx};
+#[cfg(feature = "capi")]
+pub(crate) use wait_ctx::{CallbackFn, CleanupFn, Standing};
 pub use wake::Wake;
 
 pub(crate) use core::{Back, Raw};
@@ -164,13 +169,13 @@ pub fn start<T: 'static, F: FnOnce() -> T + 'static>(
 /// destructor that runs while it unwinds.
 #[inline(always)]
 pub fn pause() -> Result<(), Cancelled> {
-    let Some(job) = core::current() else { return Ok(()) };
+    let Some(job) = core::here() else { return Ok(()) };
     let core = job.core();
     if core.cancelled.get() {
         return Err(job.cancelled());
     }
     if core.blocked.get() == 0 {
-        // SAFETY: `current` found this code on the job's own stack.
+        // SAFETY: `here` found this code on the job's own stack.
         unsafe { job.leave() }?;
         job.reset_wait_ctx();
     }
@@ -190,11 +195,19 @@ pub fn wait_ctx() -> Option<WaitCtx> {
 /// Keeps the current job from pausing until the guard is dropped; guards nest.
 /// (ASYNC_block_pause(3).) The count belongs to the job. Outside a job it does nothing.
 pub fn block_pause() -> BlockPause {
-    let job = core::innermost();
-    if let Some(job) = job {
-        job.core().blocked.update(|count| count + 1);
+    BlockPause { job: block().map(Raw::id), thread: PhantomData }
+}
+
+pub(crate) fn block() -> Option<Raw> {
+    let job = core::innermost()?;
+    job.core().blocked.update(|count| count.saturating_add(1));
+    Some(job)
+}
+
+pub(crate) fn unblock() {
+    if let Some(job) = core::innermost() {
+        job.core().blocked.update(|count| count.saturating_sub(1));
     }
-    BlockPause { job: job.map(Raw::id), thread: PhantomData }
 }
 
 /// Keeps a job from pausing: see [`block_pause`].
@@ -212,7 +225,7 @@ impl Drop for BlockPause {
         if let Some(job) = core::innermost()
             && Some(job.id()) == self.job
         {
-            job.core().blocked.update(|count| count.saturating_sub(1));
+            unblock();
         }
     }
 }
@@ -328,7 +341,7 @@ impl Raw {
     pub(super) fn cancelled(self) -> Cancelled {
         // In a destructor another unwind would abort: the error has to do.
         if self.unwinds() && !std::thread::panicking() {
-            // SAFETY: called by code that `current` found on the job's own stack.
+            // SAFETY: called by code that `here` found on the job's own stack.
             let _ = unsafe { self.leave() };
         }
         Cancelled

@@ -141,6 +141,8 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        #[cfg(feature = "capi")]
+        super::handle::orphan_all();
         self.free_all();
     }
 }

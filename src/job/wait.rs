@@ -80,14 +80,14 @@ pub enum WaitError {
 /// [`WaitError::Cancelled`] in a cancelled job.
 #[inline]
 pub fn yield_now() -> Result<(), WaitError> {
-    let Some(job) = core::current() else { return Ok(()) };
+    let Some(job) = core::here() else { return Ok(()) };
     // A job that is being cancelled has no queue any more.
     if let Some(queue) = job.core().queue.get()
         && job.core().blocked.get() == 0
     {
         // SAFETY: whoever attached the queue keeps it for as long as the job runs.
         if let Some(next) = unsafe { queue.as_ref() }.rotate(job) {
-            // SAFETY: `current` found this code on the job's own stack.
+            // SAFETY: `here` found this code on the job's own stack.
             return unsafe { job.hand_over(next) }.map_err(|Cancelled| WaitError::Cancelled);
         }
     }
@@ -149,12 +149,12 @@ pub fn wait_fd(
 
 /// A handle that wakes the current job, or `None` outside a job.
 pub fn wake_handle() -> Option<Wake> {
-    core::current().map(|job| job.slot().handle())
+    core::here().map(|job| job.slot().handle())
 }
 
 /// Whether this code could pause the current job.
 pub(crate) fn can_pause() -> Result<(), WaitError> {
-    let Some(job) = core::current() else { return Err(WaitError::NotDriven) };
+    let Some(job) = core::here() else { return Err(WaitError::NotDriven) };
     if job.core().cancelled.get() {
         Err(WaitError::Cancelled)
     } else if job.core().blocked.get() != 0 {
@@ -166,12 +166,12 @@ pub(crate) fn can_pause() -> Result<(), WaitError> {
 
 /// As [`wake_handle`], if somebody acts on the job's waits.
 pub(crate) fn driven_wake_handle() -> Option<Wake> {
-    core::current().filter(|job| job.core().driven.get()).map(|job| job.slot().handle())
+    core::here().filter(|job| job.core().driven.get()).map(|job| job.slot().handle())
 }
 
 /// As [`wake_handle`], not counted.
 pub(crate) fn wake_ticket() -> Option<Ticket> {
-    core::current().map(|job| job.slot().ticket())
+    core::here().map(|job| job.slot().ticket())
 }
 
 /// Pauses the current job until its driver says that `wait` is over.
@@ -181,7 +181,7 @@ pub(crate) fn wake_ticket() -> Option<Ticket> {
 /// See [`WaitError`].
 #[inline]
 pub fn wait(wait: Wait) -> Result<(), WaitError> {
-    let Some(job) = core::current() else { return Err(WaitError::NotDriven) };
+    let Some(job) = core::here() else { return Err(WaitError::NotDriven) };
     let core = job.core();
     if core.cancelled.get() {
         job.cancelled();
@@ -198,7 +198,7 @@ pub fn wait(wait: Wait) -> Result<(), WaitError> {
         return Ok(());
     }
     core.wait.set(wait);
-    // SAFETY: `current` found this code on the job's own stack.
+    // SAFETY: `here` found this code on the job's own stack.
     let left = unsafe { job.leave() };
     core.wait.set(Wait::Resume);
     left.map_err(|Cancelled| WaitError::Cancelled)?;

@@ -36,6 +36,8 @@ use std::thread;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the C ABI, which is still to come"))]
 mod c_form;
 mod callback;
+#[cfg(feature = "capi")]
+pub(crate) use callback::CallbackFn;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,364 @@
+//! Jobs by handle, for C: started with a function pointer, resumed by a number that may be
+//! stale, foreign or garbage, and never unwound.
+//!
+//! Every job that C starts has an entry in a table that is never freed, and its handle is
+//! the entry's index with the number of the run. So any handle can be checked, from any
+//! thread, without touching the job.
+//!
+//! # Safety
+//!
+//! An entry names a job's control block from its first start until its memory is given
+//! back; only the owning thread follows that pointer.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use super::core::{Core, Raw};
+use super::wait_ctx::WaitCtx;
+use super::{CancelMode, current, pool};
+use crate::context::{self, Control, Link, Word, Words, tag};
+use crate::stack::StackConfig;
+
+/// What C calls a job: never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handle(usize);
+
+/// What a C job runs.
+pub(crate) type Function = unsafe extern "C-unwind" fn(*mut c_void) -> c_int;
+
+/// How far a C job got.
+pub(crate) enum Answer {
+    Paused(Handle),
+    Finished(c_int),
+}
+
+/// Why a handle cannot be resumed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// No such job, or it has ended.
+    Stale,
+    /// It runs, or belongs to another thread.
+    Busy,
+}
+
+/// One job that C has started.
+pub(super) struct Entry {
+    index: usize,
+    /// The number of the run. Odd while a job is live.
+    run: AtomicU64,
+    job: AtomicPtr<Control<Core>>,
+    owner: AtomicUsize,
+    /// What `get_wait_ctx` answers.
+    ctx: AtomicPtr<c_void>,
+    /// A word that the caller of `start` and `resume` keeps with a paused job.
+    pub(super) luggage: AtomicPtr<c_void>,
+}
+
+/// Low bits of a handle that are an index, plus one; the rest is the run.
+const INDEX_BITS: u32 = usize::BITS / 2 - 4;
+const FIRST_CHUNK: usize = 64;
+const CHUNKS: usize = INDEX_BITS as usize - FIRST_CHUNK.ilog2() as usize;
+
+/// Chunk `n` has `FIRST_CHUNK << n` entries.
+static TABLE: [AtomicPtr<Entry>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
+static FREE: Mutex<Free> = Mutex::new(Free { entries: Vec::new(), chunks: 0 });
+
+struct Free {
+    entries: Vec<&'static Entry>,
+    chunks: usize,
+}
+
+/// The body of a C job, in the slot below its control block.
+struct Body {
+    function: Function,
+    args: Args,
+}
+
+/// A copy of the caller's arguments, or what is yet to be copied.
+enum Args {
+    None,
+    /// To the job's own stack, when it first runs.
+    Small(*const c_void, usize),
+    Large(Vec<u128>),
+}
+
+impl Args {
+    /// # Safety
+    /// `args` is null or has `size` readable bytes.
+    unsafe fn new(args: *const c_void, size: usize) -> Option<Self> {
+        if args.is_null() || size == 0 {
+            return Some(Args::None);
+        } else if size <= SMALL_ARGS {
+            return Some(Args::Small(args, size));
+        }
+        let mut copy = Vec::<u128>::new();
+        copy.try_reserve_exact(size.div_ceil(16)).ok()?;
+        // SAFETY: readable by this function's contract, and room has been made.
+        unsafe { ptr::copy_nonoverlapping(args.cast::<u8>(), copy.as_mut_ptr().cast(), size) };
+        Some(Args::Large(copy))
+    }
+}
+
+/// Arguments up to this many bytes are copied to the job's own stack.
+const SMALL_ARGS: usize = 128;
+
+/// Why a C job was not started.
+#[derive(Debug)]
+pub(crate) enum NotStarted {
+    /// None is free, or there is no memory for one.
+    NoJobs,
+    /// There is no memory for the arguments.
+    Args,
+}
+
+/// Starts a job that calls `function` with a copy of `size` bytes at `args`.
+///
+/// # Safety
+/// `args` is null or has `size` readable bytes; `function` may be called with a copy.
+pub(crate) unsafe fn start(
+    function: Function,
+    args: *const c_void,
+    size: usize,
+    ctx: Option<&WaitCtx>,
+) -> Result<Answer, NotStarted> {
+    // SAFETY: by this function's contract.
+    let args = unsafe { Args::new(args, size) }.ok_or(NotStarted::Args)?;
+    let raw = pool::take(StackConfig::DEFAULT).map_err(|_| NotStarted::NoJobs)?;
+    let core = raw.core();
+    let Some(entry) = core.entry.get().or_else(|| Entry::for_job(raw)) else {
+        pool::put(raw);
+        return Err(NotStarted::NoJobs);
+    };
+    entry.owner.store(this_thread(), Ordering::Relaxed);
+    entry.run.fetch_add(1, Ordering::Release);
+    core.mode.set(CancelMode::Return);
+    if let Some(ctx) = ctx {
+        entry.ctx.store(ctx.as_ptr(), Ordering::Release);
+        *core.wait_ctx.borrow_mut() = Some(ctx.clone());
+    }
+    // SAFETY: the job comes from the pool, and a `Body` is small.
+    unsafe { context::arm_with::<_, _, ()>(raw.0, Body { function, args }, c_entry) };
+    // SAFETY: armed, and this thread's.
+    Ok(unsafe { run(raw, entry) })
+}
+
+/// Whether a handle is that of a paused job of this thread.
+pub(crate) fn usable(handle: Handle) -> Result<(), Unusable> {
+    paused(handle).map(|_| ())
+}
+
+/// Goes on with a paused job.
+pub(crate) fn resume(handle: Handle) -> Result<Answer, Unusable> {
+    let (raw, entry) = paused(handle)?;
+    // SAFETY: paused, and this thread's.
+    Ok(unsafe { run(raw, entry) })
+}
+
+fn paused(handle: Handle) -> Result<(Raw, &'static Entry), Unusable> {
+    let entry = handle.entry().ok_or(Unusable::Stale)?;
+    if entry.owner.load(Ordering::Relaxed) != this_thread() {
+        return Err(Unusable::Busy);
+    }
+    let raw = Raw(ptr::NonNull::new(entry.job.load(Ordering::Relaxed)).ok_or(Unusable::Stale)?);
+    if raw.is_running() { Err(Unusable::Busy) } else { Ok((raw, entry)) }
+}
+
+/// # Safety
+/// The job is armed or paused, and belongs to this thread.
+#[inline(always)]
+unsafe fn run(raw: Raw, entry: &'static Entry) -> Answer {
+    // SAFETY: by this function's contract. Out of line, so that a foreign unwind
+    // (`pthread_exit`) may pass.
+    let back = unsafe { raw.enter_unwindable(tag::GO) };
+    if back.tag == tag::PAUSED {
+        return Answer::Paused(entry.handle());
+    }
+    entry.ctx.store(ptr::null_mut(), Ordering::Release);
+    entry.run.fetch_add(1, Ordering::Release);
+    pool::put(raw);
+    // SAFETY: `c_entry` returns an int in the word.
+    Answer::Finished(unsafe { back.word.assume_init() }.addr() as c_int)
+}
+
+/// The root of a C job: no catch, because nothing of C's may be stopped on its way.
+///
+/// # Safety
+/// Called by the trampoline of a context armed with a `Body`.
+unsafe extern "C-unwind" fn c_entry(_: Word, entered: usize, link: *mut Link) -> Words {
+    // SAFETY: armed with a `Body`, which is taken once.
+    let Body { function, args } = unsafe { context::take_body::<Core, Body>(link) };
+    let mut small = MaybeUninit::<[u128; SMALL_ARGS / 16]>::uninit();
+    let mut large;
+    let copy: *mut c_void = match args {
+        Args::None => ptr::null_mut(),
+        Args::Small(from, size) => {
+            let to = small.as_mut_ptr().cast::<u8>();
+            // SAFETY: readable, since whoever starts the job waits until it pauses.
+            unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), to, size) };
+            to.cast()
+        }
+        Args::Large(copy) => {
+            large = copy;
+            large.as_mut_ptr().cast()
+        }
+    };
+    let _abort = AbortOnPanic;
+    let value = if entered == tag::GO {
+        // SAFETY: whoever started the job vouches for the function.
+        unsafe { function(copy) }
+    } else {
+        0
+    };
+    let word = ptr::without_provenance_mut(value as usize);
+    Words { word: Word::new(word), tag: tag::FINISHED }
+}
+
+/// A Rust panic that leaves a C job has nowhere to go. (A forced unwind is no panic.)
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("siding: a Rust panic reached the end of a C job");
+            std::process::abort();
+        }
+    }
+}
+
+/// The innermost running job, if C started it.
+#[inline(always)]
+pub(crate) fn running() -> Option<Handle> {
+    Some(current::get()?.core().entry.get()?.handle())
+}
+
+/// What [`Entry::luggage`] of a live job holds.
+pub(crate) fn luggage(handle: Handle) -> Option<&'static AtomicPtr<c_void>> {
+    handle.entry().map(|entry| &entry.luggage)
+}
+
+/// The wait context of a live job; null for any other handle. From any thread.
+pub(crate) fn wait_ctx(handle: Handle) -> *mut c_void {
+    handle.entry().map_or(ptr::null_mut(), |entry| entry.ctx.load(Ordering::Acquire))
+}
+
+/// No job shows this wait context any more: it has been freed while jobs hold it.
+pub(crate) fn forget_wait_ctx(ctx: *mut c_void) {
+    each(|entry| {
+        let _ =
+            entry.ctx.compare_exchange(ctx, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);
+    });
+}
+
+/// This thread ends: the jobs it leaves paused belong to nobody.
+pub(super) fn orphan_all() -> usize {
+    let me = this_thread();
+    let mut orphans = 0;
+    each(|entry| {
+        let live = entry.run.load(Ordering::Relaxed) % 2 == 1;
+        if live && entry.owner.load(Ordering::Relaxed) == me {
+            entry.owner.store(NOBODY, Ordering::Relaxed);
+            orphans += 1;
+        }
+    });
+    orphans
+}
+
+const NOBODY: usize = 0;
+
+#[inline(always)]
+fn this_thread() -> usize {
+    context::thread_words().addr()
+}
+
+impl Handle {
+    /// What C hands back.
+    pub(crate) fn from_ptr(handle: *const c_void) -> Self {
+        Handle(handle.addr())
+    }
+
+    pub(crate) fn as_ptr<T>(self) -> *mut T {
+        ptr::without_provenance_mut(self.0)
+    }
+
+    /// The entry of a live job.
+    #[inline(always)]
+    fn entry(self) -> Option<&'static Entry> {
+        let index = (self.0 & ((1 << INDEX_BITS) - 1)).checked_sub(1)?;
+        let chunk = ((index / FIRST_CHUNK) + 1).ilog2() as usize;
+        let at = index - FIRST_CHUNK * ((1 << chunk) - 1);
+        let first = TABLE.get(chunk)?.load(Ordering::Acquire);
+        if first.is_null() {
+            return None;
+        }
+        // SAFETY: a chunk has that many entries, and is never freed.
+        let entry = unsafe { &*first.add(at) };
+        (entry.handle() == self && entry.run.load(Ordering::Acquire) % 2 == 1).then_some(entry)
+    }
+}
+
+impl Entry {
+    #[inline(always)]
+    fn handle(&self) -> Handle {
+        let run = self.run.load(Ordering::Acquire) as usize;
+        Handle((run << INDEX_BITS) | (self.index + 1))
+    }
+
+    /// An entry for a job that has none.
+    #[cold]
+    fn for_job(raw: Raw) -> Option<&'static Entry> {
+        let entry = Entry::take()?;
+        entry.job.store(raw.0.as_ptr(), Ordering::Relaxed);
+        raw.core().entry.set(Some(entry));
+        Some(entry)
+    }
+
+    /// An entry that no job has; `None` when the table is full.
+    fn take() -> Option<&'static Entry> {
+        let mut free = FREE.lock().unwrap_or_else(|poison| poison.into_inner());
+        if free.entries.is_empty() {
+            let chunk = free.chunks;
+            let place = TABLE.get(chunk)?;
+            let first = FIRST_CHUNK * ((1 << chunk) - 1);
+            let entries: Box<[Entry]> =
+                (0..FIRST_CHUNK << chunk).map(|i| Entry::new(first + i)).collect();
+            let entries = Box::leak(entries);
+            place.store(entries.as_mut_ptr(), Ordering::Release);
+            free.entries.extend(entries.iter().rev());
+            free.chunks += 1;
+        }
+        free.entries.pop()
+    }
+
+    /// Its job's memory is given back.
+    pub(super) fn release(&'static self) {
+        self.job.store(ptr::null_mut(), Ordering::Relaxed);
+        FREE.lock().unwrap_or_else(|poison| poison.into_inner()).entries.push(self);
+    }
+
+    fn new(index: usize) -> Self {
+        Entry {
+            index,
+            run: AtomicU64::new(0),
+            job: AtomicPtr::new(ptr::null_mut()),
+            owner: AtomicUsize::new(NOBODY),
+            ctx: AtomicPtr::new(ptr::null_mut()),
+            luggage: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+}
+
+/// Looks at every entry there is.
+fn each(mut look: impl FnMut(&'static Entry)) {
+    let chunks = FREE.lock().unwrap_or_else(|poison| poison.into_inner()).chunks;
+    for (chunk, first) in TABLE.iter().enumerate().take(chunks) {
+        let first = first.load(Ordering::Acquire);
+        for at in 0..FIRST_CHUNK << chunk {
+            // SAFETY: a chunk has that many entries, and is never freed.
+            look(unsafe { &*first.add(at) });
+        }
+    }
+}
