@@ -299,9 +299,7 @@ impl WaitCtx {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl WaitCtx {
     /// What changed so far is changed no longer: the last act of a pause that was resumed.
     #[inline]
     pub(crate) fn reset(&self) {
