@@ -8,20 +8,19 @@ target=${1:?target} variant=${2:?variant}
 # How long the tests of one run may take before something must be hanging.
 LIMIT=600
 
-cargo=(--tests --all-features --target "$target")
+cargo=(--tests --all-features --target "$target") flags=()
 case $variant in
-    debug) ;;
-    debug-outline) flags="--cfg siding_outline" ;;
-    release) cargo+=(--release) ;;
-    release-outline) cargo+=(--release) flags="--cfg siding_outline" ;;
-    lto)
-        cargo+=(--release)
-        export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
-        ;;
-    opt-1) cargo+=(--release) && export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 ;;
-    opt-s) cargo+=(--release) && export CARGO_PROFILE_RELEASE_OPT_LEVEL=s ;;
-    native-cpu) cargo+=(--release) flags="-C target-cpu=native" ;;
-    frame-pointers) cargo+=(--release) flags="-C force-frame-pointers=yes" ;;
+    debug*) ;;
+    *) cargo+=(--release) ;;
+esac
+case $variant in
+    debug | release) ;;
+    debug-outline | release-outline) flags=(--cfg siding_outline) ;;
+    lto) export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 ;;
+    opt-1) flags=(-C opt-level=1) ;;
+    opt-s) flags=(-C opt-level=s) ;;
+    native-cpu) flags=(-C target-cpu=native) ;;
+    frame-pointers) flags=(-C force-frame-pointers=yes) ;;
     *) die "unknown variant: $variant" ;;
 esac
 
@@ -68,7 +67,13 @@ done
 expected=$({ echo "$expected"; awk -v target="+$target" '$1 == target { print $2, $3 }' \
     ci/exclusions.txt; } | sort)
 
-export RUSTFLAGS=${flags-}
+# The flags are for the crate and its tests alone, unlike RUSTFLAGS, so that dependencies
+# are built once for all variants. Cargo tells variants apart by the path of the wrapper.
+if ((${#flags[@]})); then
+    export RUSTC_WORKSPACE_WRAPPER=$work/rustc-$variant
+    printf '#!/bin/sh\nexec "$@" %s\n' "${flags[*]}" >"$RUSTC_WORKSPACE_WRAPPER"
+    chmod +x "$RUSTC_WORKSPACE_WRAPPER"
+fi
 listed=$(names "${cargo[@]}" -- "${skips[@]}")
 diff <(echo "$expected") <(echo "$listed") >"$log" ||
     die "the tests of $target differ from the native ones (<) less ci/exclusions.txt:
