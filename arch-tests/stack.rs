@@ -293,12 +293,15 @@ mod pool {
     #[test]
     fn errno_stays() {
         passes(|| {
-            // SAFETY: the address is this thread's own.
-            let errno = || unsafe { &mut *libc::__errno_location() };
-            *errno() = 4711;
+            // SAFETY: no preconditions.
+            let errno = unsafe { libc::__errno_location() };
+            // SAFETY: this thread's own, here and below.
+            unsafe { errno.write(4711) };
             set_pool_limit(0);
             drop(many(SMALL, 100));
-            assert_eq!(*errno(), 4711);
+            PooledStack::new(StackConfig::with_size(1 << 60)).expect_err("no such stack");
+            // SAFETY: as above.
+            assert_eq!(unsafe { errno.read() }, 4711);
         });
     }
 }
