@@ -12,6 +12,7 @@ cargo=(--tests --all-features --target "$target")
 case $variant in
     debug) ;;
     debug-outline) flags="--cfg siding_outline" ;;
+    debug-mprotect) flags="--cfg siding_mprotect_guards" ;;
     release) cargo+=(--release) ;;
     release-outline) cargo+=(--release) flags="--cfg siding_outline" ;;
     lto)
