@@ -60,7 +60,7 @@ fn many(count: usize, reserved: bool) {
         match PooledStack::new(SMALL) {
             Ok(stack) => {
                 // SAFETY: the last word of a stack nobody runs on.
-                unsafe { stack.top().cast::<usize>().sub(1).write(1) };
+                unsafe { stack.top().cast::<usize>().wrapping_sub(1).write(1) };
                 stacks.push(stack);
             }
             Err(e) => {

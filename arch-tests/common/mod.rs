@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each file uses its own part")]
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex;
@@ -29,7 +29,7 @@ pub fn fork(f: impl FnOnce()) -> Ending {
 /// other thread held when it was born.
 pub fn fork_and_listen(f: impl FnOnce()) -> (Ending, String) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
 
     let mut ends = [0; 2];
     // SAFETY: two integers to write to.
@@ -37,8 +37,10 @@ pub fn fork_and_listen(f: impl FnOnce()) -> (Ending, String) {
     let [read, write] = ends;
     // SAFETY: the child does what a single-threaded process may, and never returns.
     let pid = unsafe { libc::fork() };
-    assert_ne!(pid, -1, "cannot fork: {}", std::io::Error::last_os_error());
+    assert_ne!(pid, -1, "cannot fork: {}", io::Error::last_os_error());
     if pid == 0 {
+        // The child may fork in turn.
+        drop(guard);
         become_child(write, f);
     }
     // SAFETY: the pipe was just made; this is the only owner of its writing end.
@@ -59,7 +61,14 @@ fn become_child(stderr: i32, f: impl FnOnce()) -> ! {
     unsafe { libc::alarm(60) };
     // SAFETY: both descriptors are open.
     unsafe { libc::dup2(stderr, libc::STDERR_FILENO) };
-    let code = if panic::catch_unwind(AssertUnwindSafe(f)).is_ok() { 0 } else { 101 };
+    let outcome = panic::catch_unwind(AssertUnwindSafe(f));
+    if let Err(payload) = &outcome {
+        // What the panic hook printed was captured by the test harness, in this process.
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(payload.downcast_ref::<&str>().copied());
+        let _ = writeln!(io::stderr(), "{}", text.unwrap_or("a panic without a message"));
+    }
+    let code = if outcome.is_ok() { 0 } else { 101 };
     // SAFETY: no preconditions.
     unsafe { libc::_exit(code) }
 }
@@ -68,7 +77,7 @@ fn wait_for(pid: i32) -> Ending {
     let mut status = 0;
     // SAFETY: an integer to write to.
     let waited = unsafe { libc::waitpid(pid, &mut status, 0) };
-    assert_eq!(waited, pid, "cannot wait: {}", std::io::Error::last_os_error());
+    assert_eq!(waited, pid, "cannot wait: {}", io::Error::last_os_error());
     if libc::WIFSIGNALED(status) {
         Ending::Killed(libc::WTERMSIG(status))
     } else {

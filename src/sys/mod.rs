@@ -67,18 +67,6 @@ pub(crate) fn shadow_stack_active() -> bool {
     }
 }
 
-/// Runs `f` and leaves `errno` as it was: it is part of what a C job's caller sees.
-pub(crate) fn keep_errno<T>(f: impl FnOnce() -> T) -> T {
-    // SAFETY: has no preconditions; the address is this thread's own.
-    let errno = unsafe { libc::__errno_location() };
-    // SAFETY: valid as long as the thread.
-    let kept = unsafe { errno.read() };
-    let value = f();
-    // SAFETY: as above.
-    unsafe { errno.write(kept) };
-    value
-}
-
 fn check(rc: libc::c_int) -> io::Result<()> {
     if rc == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
