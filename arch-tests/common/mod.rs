@@ -84,3 +84,21 @@ fn wait_for(pid: i32) -> Ending {
         Ending::Exited(libc::WEXITSTATUS(status))
     }
 }
+
+/// Asserts that `test` does not panic, in a child.
+pub fn passes(test: impl FnOnce()) {
+    exits_with(0, test);
+}
+
+/// Asserts that `test` exits with `code`, in a child.
+pub fn exits_with(code: i32, test: impl FnOnce()) {
+    let (ending, words) = fork_and_listen(test);
+    assert_eq!(ending, Ending::Exited(code), "{words}");
+}
+
+/// Asserts that `test` dies by `signal`, in a child. Returns what it wrote to stderr.
+pub fn dies_by(signal: i32, test: impl FnOnce()) -> String {
+    let (ending, words) = fork_and_listen(test);
+    assert_eq!(ending, Ending::Killed(signal), "{words}");
+    words
+}

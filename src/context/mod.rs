@@ -142,11 +142,12 @@ impl<X> Context<X> {
 
 impl<X> Control<X> {
     /// Whether the captures of a closure `F` and its result `R` leave enough of the stack.
-    /// They need their room twice: in the slot, and in the frame that is called or returns.
+    /// They are moved from the slot to a frame, and back.
     #[inline(always)]
     pub(crate) fn check_room<F, R>(&self) -> Result<(), StackError> {
         let slot = size_of::<Slot<F, R>>().saturating_add(align_of::<Slot<F, R>>());
-        let needed = slot.saturating_mul(2);
+        let frame = size_of::<F>().saturating_add(size_of::<R>());
+        let needed = slot.saturating_add(frame);
         if needed <= SMALL_SLOT {
             return Ok(());
         }
@@ -330,27 +331,30 @@ where
     let run = move || {
         // SAFETY: `arm` put the closure there; it is taken once, before anything else.
         let closure = unsafe { slot.cast::<F>().read() };
-        if tag == tag::UNWIND {
-            // It has not begun: nothing to unwind, so this works with `panic = "abort"` too.
-            drop(closure);
-            return false;
-        }
         let result = ManuallyDrop::new(closure(word, tag, control));
         // SAFETY: the closure has left the slot, which has room for its result.
         unsafe { slot.cast().write(result) };
-        true
     };
+    // What has not begun needs no unwinding, so this works with `panic = "abort"` too.
+    // SAFETY: `arm` put the closure there, and it is not run.
+    let discard = move || unsafe { slot.cast::<F>().drop_in_place() };
     // switch 6/7: the job runs; its panic must not reach the trampoline.
-    let payload: Payload = match panic::catch_unwind(AssertUnwindSafe(run)) {
-        Ok(true) => {
-            // SAFETY: just written.
-            let result = unsafe { slot.cast::<ManuallyDrop<R>>().as_ref() };
-            // SAFETY: not touched until the resumer takes it.
-            let word = unsafe { lend(result) };
-            return Words { word, tag: tag::FINISHED };
+    let payload: Payload = if tag == tag::UNWIND {
+        match panic::catch_unwind(AssertUnwindSafe(discard)) {
+            Ok(()) => Box::new(ForcedUnwind),
+            Err(payload) => payload,
         }
-        Ok(false) => Box::new(ForcedUnwind),
-        Err(payload) => payload,
+    } else {
+        match panic::catch_unwind(AssertUnwindSafe(run)) {
+            Ok(()) => {
+                // SAFETY: just written.
+                let result = unsafe { slot.cast::<ManuallyDrop<R>>().as_ref() };
+                // SAFETY: not touched until the resumer takes it.
+                let word = unsafe { lend(result) };
+                return Words { word, tag: tag::FINISHED };
+            }
+            Err(payload) => payload,
+        }
     };
     // SAFETY: the closure has left the slot, which has room for a payload.
     unsafe { slot.cast::<Payload>().write(payload) };

@@ -109,6 +109,18 @@ impl AsFd for EventFd {
     }
 }
 
+/// Runs `f` and puts back the `errno` of before.
+pub(crate) fn keep_errno<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: the location of this thread's errno is valid for as long as the thread.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { errno.read() };
+    let value = f();
+    // SAFETY: as above.
+    unsafe { errno.write(before) };
+    value
+}
+
 /// How often this process has been forked off, counted in the child: 0 in a process that
 /// never was. Differs between a parent and its child.
 pub(crate) fn fork_generation() -> usize {

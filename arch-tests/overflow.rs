@@ -1,0 +1,204 @@
+//! Overflowing a coroutine's stack kills the process before it reaches other memory, and
+//! nothing less than that does.
+#![allow(unsafe_code, reason = "writes below a stack")]
+
+#[path = "expect_arch.rs"]
+mod a_machine;
+mod common;
+
+use std::hint::black_box;
+use std::ops::Range;
+
+use common::{dies_by, passes};
+use siding::coroutine::{Coroutine, Yielder};
+use siding::stack::{GuardedStack, PooledStack, Stack, StackConfig, StackError};
+
+/// Runs `f` in a coroutine on `stack`; it is told the usable range.
+fn run_on<S: Stack + 'static>(stack: S, f: impl FnOnce(Range<usize>) + 'static) {
+    let range = stack.bottom().addr()..stack.top().addr();
+    let closure = move |_: &Yielder<(), ()>, ()| f(range);
+    Coroutine::with_stack(stack, closure).expect("large enough").resume(());
+}
+
+fn guarded() -> GuardedStack {
+    GuardedStack::new(StackConfig::DEFAULT).expect("there is memory")
+}
+
+fn pooled() -> PooledStack {
+    PooledStack::new(StackConfig::DEFAULT).expect("there is memory")
+}
+
+/// Writes one byte, without any check on the way there.
+fn poke(address: usize) {
+    let place = std::ptr::with_exposed_provenance_mut::<u8>(address);
+    // SAFETY: either unused memory of the stack the caller runs on, or a guard, where the
+    // process ends.
+    unsafe { place.write_volatile(1) };
+}
+
+/// Recurses until fewer than `spare` bytes are left above `bottom`.
+#[inline(never)]
+fn recurse(bottom: usize, spare: usize) -> usize {
+    let frame = black_box([1_u8; 64]);
+    if (&raw const frame).addr() < bottom.saturating_add(spare) {
+        return 0;
+    }
+    recurse(bottom, spare) + usize::from(frame[63])
+}
+
+mod recursion {
+    use super::*;
+
+    #[test]
+    fn endless_recursion_dies_by_sigsegv() {
+        dies_by(libc::SIGSEGV, || {
+            run_on(guarded(), |_| {
+                black_box(recurse(0, 0));
+            });
+        });
+    }
+
+    #[test]
+    fn endless_recursion_on_a_pooled_stack_dies_by_sigsegv() {
+        dies_by(libc::SIGSEGV, || {
+            run_on(pooled(), |_| {
+                black_box(recurse(0, 0));
+            });
+        });
+    }
+
+    #[test]
+    fn recursion_to_just_above_the_guard_passes() {
+        passes(|| run_on(guarded(), |stack| assert!(recurse(stack.start, 1024) > 500)));
+    }
+
+    #[test]
+    fn recursion_to_just_above_the_guard_passes_on_a_pooled_stack() {
+        passes(|| run_on(pooled(), |stack| assert!(recurse(stack.start, 1024) > 500)));
+    }
+
+    #[test]
+    fn a_frame_larger_than_stack_and_guard_dies_by_sigsegv() {
+        dies_by(libc::SIGSEGV, || {
+            run_on(guarded(), |_| {
+                black_box(&mut [0_u8; 1 << 20]);
+            });
+        });
+    }
+}
+
+/// C code without stack probes may jump over a part of the guard, but not over all of it.
+mod jumps {
+    use super::*;
+
+    const GUARD: usize = StackConfig::DEFAULT.guard;
+
+    #[test]
+    fn the_lowest_usable_byte_can_be_written() {
+        passes(|| run_on(guarded(), |stack| poke(stack.start)));
+    }
+
+    #[test]
+    fn the_byte_below_the_bottom_cannot() {
+        dies_by(libc::SIGSEGV, || run_on(guarded(), |stack| poke(stack.start - 1)));
+    }
+
+    #[test]
+    fn the_middle_of_the_guard_cannot() {
+        dies_by(libc::SIGSEGV, || run_on(guarded(), |stack| poke(stack.start - GUARD / 2)));
+    }
+
+    #[test]
+    fn the_lowest_byte_of_the_guard_cannot() {
+        dies_by(libc::SIGSEGV, || run_on(guarded(), |stack| poke(stack.start - GUARD)));
+    }
+
+    #[test]
+    fn the_byte_below_the_bottom_of_a_pooled_stack_cannot() {
+        dies_by(libc::SIGSEGV, || run_on(pooled(), |stack| poke(stack.start - 1)));
+    }
+
+    #[test]
+    fn the_lowest_byte_of_the_guard_of_a_pooled_stack_cannot() {
+        dies_by(libc::SIGSEGV, || run_on(pooled(), |stack| poke(stack.start - GUARD)));
+    }
+}
+
+/// Sizes that cannot be are errors.
+mod sizes {
+    use super::*;
+
+    fn refused(size: usize, guard: usize) -> StackError {
+        GuardedStack::new(StackConfig::with_size(size).guard(guard)).unwrap_err()
+    }
+
+    #[test]
+    fn no_size_is_too_small() {
+        assert!(matches!(refused(0, 4096), StackError::TooSmall { size: 0, .. }));
+    }
+
+    #[test]
+    fn one_byte_is_too_small() {
+        assert!(matches!(refused(1, 4096), StackError::TooSmall { size: 1, .. }));
+    }
+
+    #[test]
+    fn one_byte_less_than_the_least_is_too_small() {
+        let min = StackConfig::min_size();
+        let StackError::TooSmall { min: said, .. } = refused(min - 1, 4096) else {
+            panic!("too small");
+        };
+        assert_eq!(said, min);
+    }
+
+    #[test]
+    fn the_least_size_is_enough() {
+        let config = StackConfig::with_size(StackConfig::min_size());
+        let stack = GuardedStack::new(config).expect("enough");
+        assert!(stack.top().addr() - stack.bottom().addr() >= config.size);
+    }
+
+    #[test]
+    fn all_of_the_address_space_is_too_large() {
+        assert!(matches!(refused(usize::MAX, 4096), StackError::TooLarge { .. }));
+    }
+
+    #[test]
+    fn more_than_half_of_the_address_space_is_too_large() {
+        assert!(matches!(refused(isize::MAX as usize, 4096), StackError::TooLarge { .. }));
+    }
+
+    #[test]
+    fn a_guard_as_large_as_the_address_space_is_too_large() {
+        assert!(matches!(refused(64 << 10, usize::MAX), StackError::TooLarge { .. }));
+    }
+
+    #[test]
+    fn what_the_kernel_cannot_map_is_an_error() {
+        assert!(matches!(refused(usize::MAX >> 2, 4096), StackError::Map(_)));
+    }
+}
+
+mod least {
+    use super::*;
+
+    const SIZE: fn() -> StackConfig = || StackConfig::with_size(StackConfig::min_size());
+
+    #[test]
+    fn a_coroutine_runs_on_the_least_pooled_stack() {
+        passes(|| {
+            let mut coroutine = Coroutine::<(), (), ()>::try_new(SIZE(), |_, ()| ()).unwrap();
+            coroutine.resume(());
+        });
+    }
+
+    #[test]
+    fn a_suspended_coroutine_unwinds_on_the_least_pooled_stack() {
+        passes(|| {
+            let closure = |yielder: &Yielder<(), ()>, ()| yielder.suspend(());
+            let mut coroutine = Coroutine::try_new(SIZE(), closure).unwrap();
+            coroutine.resume(());
+            drop(coroutine);
+        });
+    }
+}
