@@ -15,13 +15,7 @@ WRONG=1 # exit status of step.py, as against "could not look"
 LIMIT=300 # seconds for one run
 
 work=$(mktemp -d)
-emulated=
-stop() {
-    [[ -z $emulated ]] || kill "$emulated" 2>/dev/null || true
-    wait
-    emulated=
-}
-trap 'stop; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
 
 # Links the driver with the stub of an assembly file. Static and at fixed addresses, so that
 # gdb knows them beforehand; with frame pointers, because step.py changes the other registers.
@@ -36,21 +30,12 @@ build() { # <file.S>
 # Single-steps the driver. Succeeds, fails with $WRONG, or ends the script.
 step() { # <rounds> [first]
     local status=0 gdb=gdb
-    local -x CFI_ARCH=$arch CFI_PROGRAM=$work/driver CFI_ROUNDS=$1 CFI_FIRST=${2-} CFI_REMOTE=
-    if ((${#emulator[@]})); then
-        gdb=gdb-multiarch CFI_REMOTE=$work/socket
-        rm -f "$CFI_REMOTE"
-        timeout "$LIMIT" "${emulator[@]}" -g "$CFI_REMOTE" "$work/driver" "$1" >"$work/emulator.log" 2>&1 &
-        emulated=$!
-        for _ in {1..200}; do
-            [[ ! -S $CFI_REMOTE ]] || break
-            sleep 0.05
-        done
-    fi
-    timeout "$LIMIT" "$gdb" -nx -batch -x ci/cfi/step.py >"$work/step.log" 2>&1 || status=$?
-    stop
+    local -x CFI_ARCH=$arch CFI_PROGRAM=$work/driver CFI_ROUNDS=$1 CFI_FIRST=${2-}
+    local -x CFI_EMULATOR=${emulator[*]}
+    ((${#emulator[@]} == 0)) || gdb="gdb-multiarch"
+    timeout "$LIMIT" "$gdb" -nx -batch -x ci/cfi/step.py >"$work/log" 2>&1 || status=$?
     if ((status != 0 && status != WRONG)); then
-        tail "$work"/*.log >&2
+        tail "$work/log" >&2
         die "$target: could not look${mutant:+ at the mutant $(basename "$mutant" .S)}"
     fi
     return "$status"
@@ -88,7 +73,7 @@ for target in "$@"; do
     # With SVE, which `max` has, gdb 13 does not unwind the vector registers.
     [[ $arch != aarch64 ]] || emulator+=(-cpu cortex-a57)
     build "asm/$arch.S" || die "asm/$arch.S does not assemble"
-    step "$ROUNDS" || { cat "$work/step.log" && die "$arch: wrong unwind information"; }
-    grep "^$arch: " "$work/step.log"
+    step "$ROUNDS" || { cat "$work/log" && die "$arch: wrong unwind information"; }
+    grep "^$arch: " "$work/log"
     mutate
 done
