@@ -1,8 +1,8 @@
 """Steps through the stub and the trampoline and compares every unwind with the truth.
 
 Run by gdb, started by ci/cfi.sh; the arguments are in the environment: CFI_ARCH,
-CFI_PROGRAM, CFI_ROUNDS, CFI_REMOTE (a socket, empty: run it here), CFI_FIRST (not
-empty: stop at the first bad check).
+CFI_PROGRAM, CFI_ROUNDS, CFI_EMULATOR (a command; empty: the program runs here),
+CFI_FIRST (not empty: stop at the first bad check). Exit status: WRONG or BLIND, below.
 
 The truth needs no unwinder: on the first instruction of a stub the caller's pc, CFA and
 registers are the live ones. Each gets a value that occurs nowhere else, is compared one
@@ -17,7 +17,9 @@ Between the load of sp and the landing, the frame that is described is the one l
 import itertools
 import os
 import re
+import shlex
 import subprocess
+import time
 from dataclasses import dataclass, field
 
 import gdb
@@ -62,13 +64,20 @@ def value(frame, register):
     found = frame.read_register(name)
     for key in path:
         found = found[int(key) if key.isdigit() else key]
-    if found.is_optimized_out:
-        return UNSAVED
-    return found.format_string(format="x")
+    return UNSAVED if found.is_optimized_out else text(found)
+
+
+def text(found):
+    """Without leading zeros: they depend on the type gdb has for a register."""
+    return hex(int(found.format_string(format="x"), 16))
 
 
 def live(expression):
     return int(gdb.parse_and_eval(f"(unsigned long)({expression})"))
+
+
+def live_text(register):
+    return text(gdb.parse_and_eval("$" + register))
 
 
 class Program:
@@ -126,7 +135,8 @@ class Stepper:
             self.bad += 1
             pc = live("$pc")
             offset = pc - self.program.at.get(self.program.function.get(pc), pc)
-            print(f"BAD {self.program.function.get(pc)}+{offset}: {what} is {found}, should be {expected}")
+            where = f"{self.program.function.get(pc)}+{offset}"
+            print(f"BAD {where}: {what} is {found}, should be {expected}")
         if self.bad and self.first:
             gdb.execute("kill")
             gdb.execute(f"quit {WRONG}")
@@ -142,9 +152,10 @@ class Stepper:
 
     def enter(self):
         """On the first instruction of a stub: note the truth, mark the registers."""
-        truth = {"pc": hex(live(self.arch.returns)), self.arch.sp: hex(live("$" + self.arch.sp) + self.arch.pushed)}
+        cfa = live("$" + self.arch.sp) + self.arch.pushed
+        truth = {"pc": hex(live(self.arch.returns)), self.arch.sp: hex(cfa)}
         marked = [self.arch.reserved, *self.arch.saved]
-        original = {register: live_text(register) for register in marked}
+        original = {register: copied(register) for register in marked}
         for register in marked:
             gdb.execute(f"set ${register} = {next(self.fresh)}")
         truth.update((register, live_text(register)) for register in [self.arch.fp, *marked])
@@ -172,17 +183,17 @@ class Stepper:
 
     def leave(self):
         """After the `ret` of a stub: nothing may have changed but the results."""
+        for register, expected in self.call.truth.items():
+            self.expect(f"{register} after the return", live_text(register), expected)
         for register, original in self.call.original.items():
-            self.expect(f"{register} after the return", live_text(register), self.call.truth[register])
-            gdb.execute(f"set ${register} = {original}")
-        for register in ("pc", self.arch.sp, self.arch.fp):
-            self.expect(f"{register} after the return", hex(live("$" + register)), self.call.truth[register])
+            gdb.set_convenience_variable("original", original)
+            gdb.execute(f"set ${register} = $original")
         self.call = None
 
     def compare(self, which, frame, truth):
         for register, expected in truth.items():
             found = hex(frame.pc()) if register == "pc" else value(frame, register)
-            self.expect(f"{register} of the {which}", normal(found), normal(expected))
+            self.expect(f"{register} of the {which}", found, expected)
 
     def check(self):
         """Spoils what is free below sp, and unwinds from here."""
@@ -215,9 +226,9 @@ class Stepper:
         self.walk()
 
     def as_seen_by_the_trampoline(self, resumer):
-        kept = {register: resumer.truth[register] for register in (self.arch.fp, self.arch.reserved)}
-        lost = dict.fromkeys(self.arch.saved, UNSAVED)
-        return {"pc": hex(self.program.at["resume_landing"]), self.arch.sp: hex(resumer.left), **kept, **lost}
+        place = {"pc": hex(self.program.at["resume_landing"]), self.arch.sp: hex(resumer.left)}
+        kept = {name: resumer.truth[name] for name in (self.arch.fp, self.arch.reserved)}
+        return {**place, **kept, **dict.fromkeys(self.arch.saved, UNSAVED)}
 
     def walk(self):
         """The whole chain: one trampoline for each job that is inside another, then main."""
@@ -250,13 +261,31 @@ class Stepper:
             self.leave()
 
 
-def live_text(register):
-    return gdb.parse_and_eval("$" + register).format_string(format="x")
+def copied(register):
+    """The register's value now; gdb would read it when it is used."""
+    found = gdb.parse_and_eval("$" + register)
+    found.fetch_lazy()
+    return found
 
 
-def normal(text):
-    """Leading zeros depend on the type gdb has for a register."""
-    return hex(int(text, 16)) if text.startswith("0x") else text
+def start(environment, rounds):
+    """Runs the program to its first breakpoint."""
+    program = environment["CFI_PROGRAM"]
+    if not environment["CFI_EMULATOR"]:
+        gdb.execute(f"run {rounds}", to_string=True)
+        return
+    socket = f"{program}.socket"
+    if os.path.exists(socket):
+        os.unlink(socket)
+    emulator = subprocess.Popen(
+        [*shlex.split(environment["CFI_EMULATOR"]), "-g", socket, program, str(rounds)]
+    )
+    while not os.path.exists(socket):
+        if emulator.poll() is not None:
+            raise RuntimeError(f"the emulator ended with {emulator.returncode}")
+        time.sleep(0.02)
+    gdb.execute(f"target remote {socket}", to_string=True)
+    gdb.execute("continue", to_string=True)
 
 
 def run(environment):
@@ -270,11 +299,7 @@ def run(environment):
     stepper = Stepper(ARCHES[environment["CFI_ARCH"]], program, environment["CFI_FIRST"] != "")
     for name in ("resume", "pause", "hand_over"):
         stepper.stop_at(program.at[name])
-    if environment["CFI_REMOTE"]:
-        gdb.execute(f"target remote {environment['CFI_REMOTE']}", to_string=True)
-        gdb.execute("continue", to_string=True)
-    else:
-        gdb.execute(f"run {rounds}", to_string=True)
+    start(environment, rounds)
     while gdb.selected_inferior().pid:
         if live("$pc") not in program.function:
             raise gdb.GdbError(f"stopped at {live('$pc'):#x}, outside the stub")
