@@ -121,17 +121,6 @@ impl AsFd for EventFd {
     }
 }
 
-/// Runs `f` and puts back the `errno` of before.
-fn keep_errno(f: impl FnOnce()) {
-    // SAFETY: the location of this thread's errno is valid for as long as the thread.
-    let errno = unsafe { libc::__errno_location() };
-    // SAFETY: as above.
-    let before = unsafe { errno.read() };
-    f();
-    // SAFETY: as above.
-    unsafe { errno.write(before) };
-}
-
 /// How often this process has been forked off, counted in the child: 0 in a process that
 /// never was. Differs between a parent and its child.
 pub(crate) fn fork_generation() -> usize {
