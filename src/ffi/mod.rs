@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 mod libcrypto;
+mod memory;
 mod start;
 mod wait_ctx;
 

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::current;
 use super::inbox::Inbox;
+use super::memory;
 use super::queue::Queue;
 use super::wait::{Outcome, Wait};
 use super::wait_ctx::WaitCtx;
 use super::wake::Slot;
 use super::{CancelMode, Cancelled, Options};
 use crate::context::{self, Context, Control, Landed, Word, tag};
-use crate::stack::{PooledStack, StackConfig, StackError};
+use crate::stack::{StackConfig, StackError};
 
 /// What a job keeps in its control block.
 pub(crate) struct Core {
@@ -88,7 +89,7 @@ impl Raw {
             entry: Cell::new(None),
             run: Cell::new(RUNS.fetch_add(1 << 32, Ordering::Relaxed)),
         };
-        Ok(Raw(Context::new(PooledStack::new(stack)?, core)?.into_raw()))
+        Ok(Raw(memory::context(stack, core)?.into_raw()))
     }
 
     pub(super) fn address(self) -> usize {
@@ -163,6 +164,16 @@ impl Raw {
         // SAFETY: armed or paused, by this function's contract.
         let landed = unsafe { context::resume(self.0, Word::uninit(), how) };
         Back::from(landed)
+    }
+
+    /// Starts it or goes on with it.
+    ///
+    /// # Safety
+    /// As [`enter`](Self::enter).
+    #[inline(always)]
+    pub(crate) unsafe fn go(self) -> Back {
+        // SAFETY: by this function's contract.
+        unsafe { self.enter(tag::GO) }
     }
 
     /// As [`enter`](Self::enter), by the stub: a foreign unwind may pass through.
@@ -279,8 +290,9 @@ impl Raw {
     }
 
     /// Clears what belongs to the job that has ended, so that the next finds nothing of it.
+    /// The wait context is left to the caller: dropping it may run foreign code.
     #[inline(always)]
-    pub(super) fn reset(self) {
+    pub(super) fn reset(self) -> Option<WaitCtx> {
         let core = self.core();
         core.run.update(|run| run + 1);
         core.driver.set(None);
@@ -296,9 +308,7 @@ impl Raw {
             }
             core.slot.set(kept);
         }
-        if core.has_wait_ctx() {
-            drop(core.wait_ctx.take());
-        }
+        if core.has_wait_ctx() { core.wait_ctx.take() } else { None }
     }
 
     /// Gives the stack back.
@@ -329,7 +339,6 @@ fn told(tag: usize) -> Cancelled {
 
 impl Core {
     fn has_wait_ctx(&self) -> bool {
-        // A borrow is only ever held for a clone, so it cannot be mutably borrowed here.
         self.wait_ctx.borrow().is_some()
     }
 
@@ -352,6 +361,14 @@ impl From<Landed> for Back {
         job.core().swap_fp_control();
         current::set(job.core().parent.get());
         Back { job, word: landed.word, tag: landed.tag }
+    }
+}
+
+impl Back {
+    /// Whether the job has paused; otherwise it has ended.
+    #[inline(always)]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.tag == tag::PAUSED
     }
 }
 

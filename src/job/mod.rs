@@ -37,6 +37,11 @@ mod current;
 #[cfg(feature = "capi")]
 pub(crate) mod handle;
 mod inbox;
+#[cfg(feature = "capi")]
+pub(crate) mod memory;
+#[cfg(not(feature = "capi"))]
+#[path = "memory_default.rs"]
+mod memory;
 mod pool;
 mod queue;
 mod wait;

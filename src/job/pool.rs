@@ -97,7 +97,8 @@ pub(super) fn take(stack: StackConfig) -> Result<Raw, StartError> {
 /// Takes back a job that has ended.
 #[inline]
 pub(super) fn put(job: Raw) {
-    job.reset();
+    // Dropped at the end: its cleanups may panic, or start jobs.
+    let _wait_ctx = job.reset();
     let kept = POOL.try_with(|pool| {
         let mut free = pool.free.borrow_mut();
         let keep = job.core().stack == StackConfig::DEFAULT && free.len() < pool.keep.get();

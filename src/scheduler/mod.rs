@@ -29,7 +29,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::context::tag;
 use crate::job::{Inbox, NotStarted, Options, Queue, Raw};
 use crate::sys;
 
@@ -332,9 +331,9 @@ impl Core {
             let round = left.min(TURNS_PER_ROUND);
             self.queue.allow_hand_overs(round - 1);
             // SAFETY: a job in the queue is armed or paused, and belongs to this thread.
-            let back = unsafe { job.enter(tag::GO) };
+            let back = unsafe { job.go() };
             left -= round - self.queue.allow_hand_overs(0);
-            if back.tag == tag::PAUSED {
+            if back.is_paused() {
                 self.tasks.borrow_mut().paused(back.job, &self.poll, &self.queue);
             } else {
                 let ended = self.tasks.borrow_mut().remove(back.job);
