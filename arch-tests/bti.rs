@@ -10,7 +10,6 @@ mod a_machine;
 #[allow(dead_code, unused_imports, reason = "a part of it is needed here")]
 #[path = "../src/arch/mod.rs"]
 mod arch;
-#[allow(dead_code, reason = "where there are no pads, nothing forks")]
 mod common;
 
 #[cfg(target_arch = "aarch64")]

@@ -6,19 +6,15 @@
 #![allow(unsafe_code)]
 
 use std::array;
-use std::cell::Cell;
 use std::hint::black_box;
 use std::ptr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use siding::coroutine::{Coroutine, CoroutineState, Yielder};
 use siding::stack::{GuardedStack, Stack, StackConfig};
 
 use arch::{Entry, Landed, Link, Record, STACK_ALIGN, Word, Words};
 use machine::{FP, FP_ABOVE_PAIR, NAMES, RESERVED, Values, fill_call_store, sp_and_fp};
+use storm::Storm;
 
 #[path = "expect_arch.rs"]
 mod a_machine;
@@ -27,11 +23,11 @@ mod a_machine;
 mod arch;
 #[path = "registers/mod.rs"]
 mod machine;
+#[path = "registers/storm.rs"]
+mod storm;
 
 /// How often each test crosses to the other side and back.
 const TRIPS: usize = if cfg!(debug_assertions) { 10_000 } else { 200_000 };
-/// How many signals each test takes meanwhile, at least.
-const SIGNALS: usize = 100;
 /// After so many trips the job ends and a new one starts on the same stack.
 const TRIPS_PER_JOB: usize = 100;
 
@@ -111,11 +107,11 @@ struct Stub;
 
 unsafe extern "C-unwind" {
     #[link_name = "siding_0_1_resume"]
-    fn stub_resume();
+    fn stub_resume(word: Word, tag: usize, link: *mut Link, came_back: *mut *mut Link) -> Words;
     #[link_name = "siding_0_1_pause"]
-    fn stub_pause();
+    fn stub_pause(word: Word, tag: usize, link: *mut Link) -> Words;
     #[link_name = "siding_0_1_hand_over"]
-    fn stub_hand_over();
+    fn stub_hand_over(word: Word, tag: usize, from: *mut Link, to: *mut Link) -> Words;
 }
 
 impl Switch for Stub {
@@ -262,7 +258,7 @@ fn answers<Outside: Switch, Inside: Switch>() {
     let link = &raw mut link;
     let mut crossing = Crossing { link, word: 0, tag: FINISHED };
     let mut side = Side::new(1);
-    for trip in storm.trips() {
+    for trip in storm.count(TRIPS) {
         if crossing.tag == FINISHED {
             start(link, answer::<Inside>, stack.top().addr());
         }
@@ -298,16 +294,28 @@ struct Relay {
     links: [Link; 2],
 }
 
+impl Relay {
+    /// # Safety
+    /// `relay` is valid.
+    unsafe fn links(relay: *mut Relay) -> [*mut Link; 2] {
+        // SAFETY: forwarded.
+        let first = unsafe { &raw mut (*relay).links }.cast::<Link>();
+        [first, first.wrapping_add(1)]
+    }
+}
+
 unsafe extern "C-unwind" fn runner<S: Switch>(word: Word, _: usize, link: *mut Link) -> Words {
     let relay = ptr::with_exposed_provenance_mut::<Relay>(from_word(word));
-    // SAFETY: the relay outlives its jobs, and no reference to it exists.
-    let [first, second] = unsafe { [&raw mut (*relay).links[0], &raw mut (*relay).links[1]] };
+    // SAFETY: the relay outlives its jobs.
+    let [first, second] = unsafe { Relay::links(relay) };
     let to = if link == first { second } else { first };
     let mut crossing = Crossing { link, word: from_word(word), tag: PAUSED };
     let mut side = Side::new(link.addr());
     loop {
-        // SAFETY: both links are valid; this one's resumer becomes that one's.
-        unsafe { ptr::copy(&raw const (*link).outer, &raw mut (*to).outer, 1) };
+        // SAFETY: the link is valid, and no switch is under way.
+        let resumer = unsafe { (*link).outer };
+        // SAFETY: as is the other, which is not running.
+        unsafe { (*to).outer = resumer };
         let handed = S::hand_over(&mut side, &mut crossing, to);
         if let Err(lost) = handed.and_then(|()| S::pause(&mut side, &mut crossing)) {
             return give_up(lost);
@@ -320,13 +328,13 @@ fn relays<First: Switch, Second: Switch>() {
     let stacks = [new_stack(), new_stack()];
     let relay = Box::into_raw(Box::new(Relay { links: [Link::new(), Link::new()] }));
     // SAFETY: just allocated.
-    let links = unsafe { [&raw mut (*relay).links[0], &raw mut (*relay).links[1]] };
+    let links = unsafe { Relay::links(relay) };
     start(links[0], runner::<First>, stacks[0].top().addr());
     start(links[1], runner::<Second>, stacks[1].top().addr());
     let word = relay.expose_provenance();
     let mut crossing = Crossing { link: links[0], word, tag: PAUSED };
     let mut side = Side::new(1);
-    for trip in storm.trips() {
+    for trip in storm.count(TRIPS) {
         First::resume(&mut side, &mut crossing).expect("registers changed outside");
         fail_if_lost(&crossing);
         assert_eq!((crossing.link, crossing.word), (links[trip % 2], word));
@@ -380,7 +388,7 @@ unsafe extern "C" fn suspend(turn: &mut Turn<'_, &Yielder<usize, usize>>) {
 fn registers_survive_a_coroutine() {
     let storm = Storm::start();
     let mut side = Side::new(1);
-    let mut trips = storm.trips().peekable();
+    let mut trips = storm.count(TRIPS).peekable();
     while trips.peek().is_some() {
         let mut coroutine = Coroutine::new(|mut yielder: &Yielder<usize, usize>, mut value| {
             let mut side = Side::new(!value);
@@ -447,59 +455,4 @@ fn new_stack() -> GuardedStack {
 fn start(link: *mut Link, entry: Entry, sp: usize) {
     // SAFETY: the tests own the stack, and no job that is still needed runs on it.
     unsafe { arch::arm(link, arch::prepare(), entry, sp) };
-}
-
-/// A thread that sends SIGPROF to the one that started it. A timer would do the same, but
-/// no oftener than the kernel ticks, and perhaps to another thread of the test harness.
-struct Storm {
-    over: Arc<AtomicBool>,
-    sender: Option<JoinHandle<()>>,
-}
-
-thread_local! {
-    /// Signals that this thread has handled.
-    static HANDLED: Cell<usize> = const { Cell::new(0) };
-}
-
-extern "C" fn on_signal(_: libc::c_int) {
-    HANDLED.set(HANDLED.get() + 1);
-}
-
-impl Storm {
-    fn start() -> Self {
-        let handler = on_signal as *const () as libc::sighandler_t;
-        // SAFETY: the handler only adds to a cell of the thread it runs on.
-        assert_ne!(unsafe { libc::signal(libc::SIGPROF, handler) }, libc::SIG_ERR);
-        HANDLED.set(0);
-        let over = Arc::new(AtomicBool::new(false));
-        // SAFETY: no preconditions. A pthread_t is a number or a pointer.
-        let target = unsafe { libc::pthread_self() } as usize;
-        let sender = thread::spawn({
-            let over = over.clone();
-            move || {
-                while !over.load(Relaxed) {
-                    // SAFETY: the target waits for this thread when it drops the Storm.
-                    unsafe { libc::pthread_kill(target as libc::pthread_t, libc::SIGPROF) };
-                    thread::sleep(Duration::from_micros(20));
-                }
-            }
-        });
-        Storm { over, sender: Some(sender) }
-    }
-
-    /// Numbers the trips: at least [`TRIPS`], and on until the storm has been felt.
-    fn trips(&self) -> impl Iterator<Item = usize> + use<> {
-        const PATIENCE: usize = 10_000 * TRIPS;
-        (0..).take_while(|&trip| {
-            assert!(trip < PATIENCE, "no storm");
-            trip < TRIPS || HANDLED.get() < SIGNALS
-        })
-    }
-}
-
-impl Drop for Storm {
-    fn drop(&mut self) {
-        self.over.store(true, Relaxed);
-        let _ = self.sender.take().map(JoinHandle::join);
-    }
 }

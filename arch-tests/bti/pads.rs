@@ -45,8 +45,10 @@ fn scenario<S: Switch>(stacks: &[GuardedStack; 2]) -> bool {
 unsafe extern "C-unwind" fn first<S: Switch>(word: Word, _: usize, link: *mut Link) -> Words {
     let second: *mut Link = link.with_addr(number(word));
     let right = S::pause(link, 10) == 11;
-    // SAFETY: both links are valid; this one's resumer becomes that one's.
-    unsafe { ptr::copy(&raw const (*link).outer, &raw mut (*second).outer, 1) };
+    // SAFETY: the link is valid, and no switch is under way.
+    let resumer = unsafe { (*link).outer };
+    // SAFETY: as is the other, which is not running.
+    unsafe { (*second).outer = resumer };
     let right = right && S::hand_over(link, second, 12) == 13;
     Words { word: to_word(if right { 14 } else { 0 }), tag: 0 }
 }
@@ -133,7 +135,7 @@ fn run_the_copy(stacks: &[GuardedStack; 2], without: Option<usize>, protection: 
     unsafe { ptr::copy_nonoverlapping(start, copy.cast(), bytes / 4) };
     if let Some(index) = without {
         // SAFETY: a word of the copy.
-        unsafe { copy.cast::<u32>().add(index).write(NOP) };
+        unsafe { copy.cast::<u32>().wrapping_add(index).write(NOP) };
     }
     // SAFETY: only this test uses the mapping.
     assert_eq!(unsafe { libc::mprotect(copy, bytes, protection) }, 0, "no BTI here");
@@ -195,7 +197,7 @@ fn run_inlined(stacks: &[GuardedStack; 2], without: Option<usize>, protection: i
         // SAFETY: private pages of this child, which run no code here.
         assert_eq!(unsafe { libc::mprotect(start.cast(), bytes, READ_WRITE) }, 0);
         // SAFETY: a word of the section, writable now.
-        unsafe { start.add(index).write(NOP) };
+        unsafe { start.wrapping_add(index).write(NOP) };
     }
     // SAFETY: what else lies on the last page is not called by this child.
     assert_eq!(unsafe { libc::mprotect(start.cast(), bytes, protection) }, 0, "no BTI here");
@@ -207,7 +209,7 @@ fn pads(code: Range<*const u32>) -> Vec<usize> {
     let words = (code.end.addr() - code.start.addr()) / 4;
     let is_pad = |&index: &usize| {
         // SAFETY: the range is mapped code.
-        let word = unsafe { code.start.add(index).read() };
+        let word = unsafe { code.start.wrapping_add(index).read() };
         word == BTI_C || word == BTI_J
     };
     (0..words).filter(is_pad).collect()
