@@ -14,10 +14,12 @@ just entered; the register that held the link, when the entry function returns.
 Between the load of sp and the landing, the frame that is described is the one left.
 """
 
+import ctypes
 import itertools
 import os
 import re
 import shlex
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -268,6 +270,12 @@ def copied(register):
     return found
 
 
+def die_with_gdb():
+    """For a child: while it waits to be connected to, it ignores SIGTERM."""
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def start(environment, rounds):
     """Runs the program to its first breakpoint."""
     program = environment["CFI_PROGRAM"]
@@ -278,13 +286,15 @@ def start(environment, rounds):
     if os.path.exists(socket):
         os.unlink(socket)
     emulator = subprocess.Popen(
-        [*shlex.split(environment["CFI_EMULATOR"]), "-g", socket, program, str(rounds)]
+        [*shlex.split(environment["CFI_EMULATOR"]), "-g", socket, program, str(rounds)],
+        preexec_fn=die_with_gdb,
     )
-    while not os.path.exists(socket):
-        if emulator.poll() is not None:
-            raise RuntimeError(f"the emulator ended with {emulator.returncode}")
-        time.sleep(0.02)
-    gdb.execute(f"target remote {socket}", to_string=True)
+    while emulator.poll() is None:
+        try:
+            gdb.execute(f"target remote {socket}", to_string=True)
+            break
+        except gdb.error:  # it does not listen yet
+            time.sleep(0.02)
     gdb.execute("continue", to_string=True)
 
 
