@@ -368,6 +368,19 @@ mod threads {
     }
 
     #[test]
+    fn a_stack_returned_elsewhere_is_not_used_there() {
+        let mine = many(SMALL, 16);
+        let ranges: HashSet<_> = mine.iter().map(range).collect();
+        thread::spawn(move || {
+            drop(pooled(SMALL));
+            drop(mine);
+            assert!(many(SMALL, 40).iter().all(|stack| !ranges.contains(&range(stack))));
+        })
+        .join()
+        .expect("no panic");
+    }
+
+    #[test]
     fn a_stack_may_outlive_its_thread() {
         passes(|| {
             let before = stack::stats();
@@ -389,6 +402,9 @@ mod threads {
                 let stack = pooled(SMALL);
                 poke(stack.bottom());
                 is_guarded(&stack, SMALL.guard);
+                set_pool_limit(1);
+                stack::reserve(SMALL, 1).expect("nothing is done");
+                assert_eq!(stack::stats().live, 0);
             }
         }
         thread_local! {

@@ -68,12 +68,10 @@ fn beyond_the_limit_there_is_no_locked_stack() {
         // SAFETY: no preconditions. Root may lock as much as it likes.
         assert!(unsafe { libc::geteuid() } != 0 || unsafe { libc::setuid(65_534) } == 0);
         let mut stacks = Vec::new();
-        let error = loop {
-            match PooledStack::new(StackConfig::DEFAULT.lock(true)) {
-                Ok(stack) => stacks.push(stack),
-                Err(error) => break error,
-            }
-        };
+        let error = (0..100).find_map(|_| {
+            PooledStack::new(StackConfig::DEFAULT.lock(true)).map(|stack| stacks.push(stack)).err()
+        });
+        let error = error.expect("a limit");
         let StackError::Lock(e) = &error else { panic!("{error}") };
         if kernel_heeds_advice() {
             // Three of 324 KiB fit.

@@ -41,7 +41,7 @@ thread_local! {
 /// Sets how many idle stacks of each kind this thread keeps with their memory (512 unless
 /// told). When there are more, the longer idle half gives its memory back to the system.
 pub fn set_pool_limit(stacks: usize) {
-    POOL.with_borrow_mut(|pool| {
+    with_pool((), |pool| {
         pool.limit = stacks;
         pool.classes.iter_mut().for_each(|class| class.release(stacks));
     });
@@ -49,24 +49,22 @@ pub fn set_pool_limit(stacks: usize) {
 
 /// Makes sure that this thread has `stacks` idle stacks of a kind, the top of each already
 /// committed: cheaper for many at once than one by one. Raises the limit of
-/// [`set_pool_limit`] if need be.
+/// [`set_pool_limit`] if need be. Does nothing while the thread is ending.
 ///
 /// # Errors
 ///
 /// As [`PooledStack::new`]; what could be had is kept.
 pub fn reserve(config: StackConfig, stacks: usize) -> Result<(), StackError> {
-    sys::keep_errno(|| {
-        POOL.with_borrow_mut(|pool| {
-            pool.limit = pool.limit.max(stacks);
-            let at = pool.find(config)?;
-            pool.classes[at].reserve(stacks, (pool.id, at))
-        })
+    with_pool(Ok(()), |pool| {
+        pool.limit = pool.limit.max(stacks);
+        let at = pool.find(config)?;
+        pool.classes[at].reserve(stacks, (pool.id, at))
     })
 }
 
 /// How many stacks of this thread are in use, and how many idle.
 pub(super) fn census() -> (usize, usize) {
-    POOL.with_borrow_mut(|pool| {
+    with_pool((0, 0), |pool| {
         let mut out = 0;
         let mut idle = 0;
         for class in &mut pool.classes {
@@ -76,6 +74,12 @@ pub(super) fn census() -> (usize, usize) {
         }
         (out - idle, idle)
     })
+}
+
+/// The answer of `f`; `otherwise` if the thread is ending and its pool gone.
+fn with_pool<T>(otherwise: T, f: impl FnOnce(&mut Pool) -> T) -> T {
+    let answer = sys::keep_errno(|| POOL.try_with(|pool| f(&mut pool.borrow_mut())));
+    answer.unwrap_or(otherwise)
 }
 
 /// A guarded stack from a slab of many, which returns to its thread's pool when dropped,
