@@ -10,8 +10,7 @@ mod a_machine;
 #[allow(dead_code, unused_imports, reason = "a part of it is needed here")]
 #[path = "../src/arch/mod.rs"]
 mod arch;
-#[allow(dead_code, reason = "where there are no pads, nothing forks")]
-mod common;
+mod child;
 
 #[cfg(target_arch = "aarch64")]
 #[path = "bti/pads.rs"]
