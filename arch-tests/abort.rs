@@ -70,7 +70,7 @@ mod scoped {
     #[test]
     fn a_scoped_coroutine_that_keeps_catching_aborts() {
         let words = dies_by(libc::SIGABRT, leave_a_coroutine_that_keeps_catching);
-        assert_eq!(words, "siding: a scoped coroutine could not be unwound\n");
+        assert!(words.starts_with("siding: a scoped coroutine could not be unwound\n"), "{words}");
     }
 
     #[test]

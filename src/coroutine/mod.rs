@@ -18,6 +18,24 @@
 //! A panic inside propagates out of [`Coroutine::resume`]. Dropping a suspended coroutine
 //! unwinds it, so its destructors run. Closures are `'static`; [`scope`] lifts that.
 //!
+//! Where a suspended coroutine cannot be unwound, dropping it leaks its stack and all that
+//! lies on it: if the program is built with `panic = "abort"`, if it keeps catching the
+//! unwinding, or if a value that it yields meanwhile panics when dropped. Locks held across
+//! a suspension are poisoned by the unwinding, as by any panic, and unwinding through an
+//! `extern "C"` function of Rust aborts.
+//!
+//! # Limits
+//!
+//! A suspended frame outlives what the frames around it would see end in order. The
+//! compiler does not know, so nothing but care prevents that
+//! * a coroutine suspended inside [`LocalKey::with`](std::thread::LocalKey::with) is kept in
+//!   another thread-local, and unwound at the end of the thread, when the value is gone;
+//! * code that sets a thread-local to the address of a variable for the time of a call
+//!   (scoped thread-locals) suspends in that call, and the calls end in another order;
+//! * a coroutine that is kept in a thread-local while it runs enters another one, and
+//!   `process::exit` is called in that: it would be unwound while running. (Called in the
+//!   coroutine itself, the exit is noticed.)
+//!
 //! # Safety
 //!
 //! Built on `context`; the typed handles guarantee that a coroutine is resumed only while
@@ -34,6 +52,8 @@ use std::ptr::NonNull;
 use crate::context::{self, Context, Control, Landed, Payload, Word, tag};
 use crate::stack::{PooledStack, Stack, StackConfig, StackError};
 
+#[cfg(doctest)]
+mod attacks;
 mod scoped;
 
 pub use scoped::{Scoped, scope};

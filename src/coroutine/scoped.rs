@@ -53,12 +53,12 @@ impl<Input, Yield, Return> Scoped<'_, Input, Yield, Return> {
 /// What it borrows must outlive the scope:
 ///
 /// ```compile_fail,E0597
-/// use siding::coroutine::scope;
+/// use siding::coroutine::{Yielder, scope};
 /// let mut keep: Vec<&String> = Vec::new();
-/// let keep = &mut keep;
 /// {
 ///     let short = String::new();
-///     scope(|_, ()| keep.push(&short), |mut coroutine| { coroutine.resume(()); }).unwrap();
+///     let push = |_: &Yielder<(), ()>, ()| keep.push(&short);
+///     scope(push, |mut coroutine| coroutine.resume(())).unwrap();
 /// }
 /// keep.clear();
 /// ```
@@ -70,8 +70,8 @@ impl<Input, Yield, Return> Scoped<'_, Input, Yield, Return> {
 /// # Aborts
 ///
 /// If the coroutine is still suspended and cannot be unwound, because it keeps catching
-/// the unwinding or the program is built with `panic = "abort"`: what it borrows is about
-/// to go away.
+/// the unwinding, a value that it yields meanwhile panics when dropped, or the program is
+/// built with `panic = "abort"`: what it borrows is about to go away.
 pub fn scope<Input, Yield, Return, T>(
     closure: impl FnOnce(&Yielder<Input, Yield>, Input) -> Return,
     body: impl FnOnce(Scoped<'_, Input, Yield, Return>) -> T,
