@@ -155,7 +155,7 @@ SIDING(hand_over):
         .cfi_endproc
 END(hand_over)
 
-        /* The first landing of a job. Its initial inner record holds the entry
+        /* switch 5/7: a job's first landing. Its initial inner record holds the entry
          * function in `reserved`, and here in `pc`.
          *
          * x0 = word, x1 = tag, x2 = link, sp = 16-byte aligned.

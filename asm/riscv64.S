@@ -178,7 +178,7 @@ SIDING(hand_over):
         .cfi_endproc
 END(hand_over)
 
-        /* The first landing of a job. Its initial inner record holds the entry
+        /* switch 5/7: a job's first landing. Its initial inner record holds the entry
          * function in `reserved`, and here in `pc`.
          *
          * a0 = word, a1 = tag, a2 = link, sp = 16-byte aligned.

@@ -176,7 +176,7 @@ SIDING(hand_over):
         .cfi_endproc
 END(hand_over)
 
-        /* The first landing of a job. Its initial inner record holds the entry
+        /* switch 5/7: a job's first landing. Its initial inner record holds the entry
          * function in `reserved`, and here in `pc`.
          *
          * rdi = word, rsi = tag, rdx = link, rsp = 16-byte aligned.

@@ -30,6 +30,7 @@ macro_rules! switch {
 #[inline(always)]
 pub(crate) unsafe fn resume(link: *mut Link, word: Word, tag: usize) -> Landed {
     let (came_back, out, out_tag);
+    // switch 4/7: our record is filled, the other one entered; label 2 is where we land.
     // SAFETY: the caller vouches for the record; all registers that are not restored
     // by the landing are clobbers or outputs.
     unsafe {

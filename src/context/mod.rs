@@ -263,6 +263,7 @@ fn slot<X, F, R>(control: NonNull<Control<X>>) -> NonNull<Slot<F, R>> {
 /// The context is armed or paused; the caller deals with all three outcomes in [`tag`].
 #[inline(always)]
 pub(crate) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: usize) -> Landed {
+    // switch 3/7: the last generic line; what comes back says who came, and how.
     // SAFETY: by the contract of this function; the entry lets no panic out.
     unsafe { arch::resume(control.as_ptr().cast(), word, tag) }
 }
@@ -288,6 +289,7 @@ pub(crate) unsafe fn resume_unwindable<X>(
 /// The calling code runs inside `control`, entered by [`resume`].
 #[inline(always)]
 pub(crate) unsafe fn pause<X>(control: NonNull<Control<X>>, word: Word) -> Words {
+    // switch 7/7: back to the resumer, into the lines after 3/7.
     // SAFETY: by the contract of this function.
     unsafe { arch::pause(control.as_ptr().cast(), word, tag::PAUSED) }
 }

@@ -349,9 +349,10 @@ impl Core {
         if job.is_running() {
             return false;
         }
-        self.queue.remove(job);
         let mut tasks = self.tasks.borrow_mut();
-        tasks.forget_wait(job, &self.poll);
+        if !tasks.forget_wait(job, &self.poll) {
+            self.queue.remove(job);
+        }
         let ended = tasks.remove(job);
         drop(tasks);
         // SAFETY: it is out of all lists; the body of `spawn` returns ().
@@ -363,8 +364,10 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        // A job may spawn others while it ends.
-        while let Some(job) = self.tasks.get_mut().first() {
+        // None gets another turn. Emptied at once, or each job would be searched for.
+        while self.queue.pop().is_some() {}
+        // Nobody adds to them: no spawner reaches a scheduler that is going away.
+        for job in self.tasks.get_mut().jobs() {
             self.cancel(job);
         }
         self.inbox.release();
@@ -418,5 +421,52 @@ impl std::error::Error for RunError {
             Self::Io(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job;
+
+    #[test]
+    fn a_dropped_scheduler_ends_jobs_that_wait_and_jobs_that_never_ran() {
+        struct CountDrop(Rc<Cell<u32>>);
+        impl Drop for CountDrop {
+            fn drop(&mut self) {
+                self.0.update(|ended| ended + 1);
+            }
+        }
+        let ended = Rc::new(Cell::new(0));
+        let scheduler = Scheduler::new().unwrap();
+        let spawn = |n| {
+            for _ in 0..n {
+                let held = CountDrop(Rc::clone(&ended));
+                scheduler.spawn(move || (job::park(), held)).unwrap();
+            }
+        };
+        spawn(3);
+        scheduler.turn(Some(Duration::ZERO)).unwrap();
+        spawn(2);
+        assert_eq!((scheduler.live(), ended.get()), (5, 0));
+        drop(scheduler);
+        assert_eq!(ended.get(), 5);
+    }
+
+    #[test]
+    fn a_cancelled_job_gets_no_turn_whether_it_was_queued_or_waiting() {
+        let scheduler = Scheduler::new().unwrap();
+        let turns = Rc::new(Cell::new(0));
+        let spawn = || {
+            let turns = Rc::clone(&turns);
+            scheduler.spawn(move || (turns.update(|n| n + 1), job::park())).unwrap()
+        };
+        let waiting = spawn();
+        scheduler.turn(Some(Duration::ZERO)).unwrap();
+        let queued = spawn();
+        assert!(waiting.cancel() && queued.cancel());
+        assert!(waiting.is_finished() && queued.is_finished());
+        scheduler.run().unwrap();
+        assert_eq!(turns.get(), 1);
     }
 }

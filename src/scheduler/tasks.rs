@@ -34,8 +34,8 @@ impl Tasks {
         self.slots.len() - self.free.len()
     }
 
-    pub(super) fn first(&self) -> Option<Raw> {
-        self.slots.iter().flatten().next().map(|task| task.job)
+    pub(super) fn jobs(&self) -> Vec<Raw> {
+        self.slots.iter().flatten().map(|task| task.job).collect()
     }
 
     /// Adds a job that is in the queue; returns its token.
@@ -113,9 +113,10 @@ impl Tasks {
         }
     }
 
-    /// The job is about to be cancelled: it waits for nothing any more.
-    pub(super) fn forget_wait(&mut self, job: Raw, poll: &Poll) {
-        self.withdraw(job.token(), poll);
+    /// The job is about to be cancelled: it waits for nothing any more. Whether it did;
+    /// otherwise it is in the queue.
+    pub(super) fn forget_wait(&mut self, job: Raw, poll: &Poll) -> bool {
+        self.withdraw(job.token(), poll).is_some()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {

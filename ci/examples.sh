@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# The examples as a reader runs them: what they print, and what they say to bad input.
+. "$(dirname "$0")/lib.sh"
+
+work=$CARGO_TARGET_DIR/ci
+mkdir -p "$work"
+cargo build --quiet --release --examples || die "the examples do not build"
+bin=$CARGO_TARGET_DIR/release/examples
+
+"$bin/man_page" | diff - examples/man_page.txt ||
+    die "man_page does not print (<) what the manual page says (>)"
+
+for mode in jobs threads blocking; do
+    "$bin/offload" --mode "$mode" --jobs 50 --latency 1 src/lib.rs >"$work/offload" ||
+        die "offload --mode $mode fails"
+    awk '$1 == "chunks" { chunks = $2 } /signatures verified/ { verified = $3 }
+         END { exit !(chunks > 0 && chunks == verified) }' "$work/offload" ||
+        die "offload --mode $mode: not every signature was verified: $(cat "$work/offload")"
+done
+
+# Refused with a status that is not 0, and one line that says why.
+refused() { # <what it says> <arguments ...>
+    local says=$1 status=0
+    shift
+    "$bin/offload" "$@" >/dev/null 2>"$work/offload.err" || status=$?
+    ((status != 0 && status < 128)) || die "offload $*: status $status"
+    if [[ $(wc -l <"$work/offload.err") != 1 ]] || ! grep -q "$says" "$work/offload.err"; then
+        die "offload $* says: $(cat "$work/offload.err")"
+    fi
+}
+: >"$work/empty"
+refused 'No such file' "$work/missing"
+refused 'empty' "$work/empty"
+refused 'not a file' /dev/zero
+refused '0 is not in' --workers 0
+refused '0 is not in' --jobs 0
+refused '0 is not in' --chunk 0
+refused 'is not in' --jobs 999999999
+refused 'too many' --jobs 100000 --mode threads
+refused 'possible values' --mode fast
