@@ -36,8 +36,9 @@ use workers::Work;
 /// returned. The workers are shared by the whole process, one for each core; for closures
 /// that mostly wait, have [`Workers`] of your own.
 ///
-/// If the job is cancelled meanwhile, the closure still runs to its end and its value is
-/// dropped; it borrows nothing, so nothing of the job is touched.
+/// If the job is cancelled meanwhile, a closure that has begun runs to its end and its
+/// value is dropped; it borrows nothing, so nothing of the job is touched. One that has
+/// not begun never does.
 ///
 /// # Errors
 ///
@@ -102,16 +103,15 @@ impl Workers {
         };
         let packet = Arc::new(Packet { stage: Mutex::new(Stage::Waiting(closure)), signal });
         self.push(Arc::clone(&packet) as Arc<dyn Work>);
+        let waiting = Waiting(&packet);
         loop {
             let waited = packet.signal.wait();
             if let Some(result) = packet.take_result() {
-                packet.signal.done();
+                drop(waiting);
                 return Ok(result.unwrap_or_else(|payload| panic::resume_unwind(payload)));
             }
             if let Err(error) = waited {
-                // The worker, if it has begun, finishes and finds nobody.
                 let closure = packet.withdraw();
-                packet.signal.done();
                 return Err(NotOffloaded { error: OffloadError::Wait(error), closure });
             }
         }
@@ -122,6 +122,17 @@ impl Workers {
 struct Packet<F, T> {
     stage: Mutex<Stage<F, T>>,
     signal: Signal,
+}
+
+/// A job waits for this packet. Afterwards, also when the job is unwound, a worker that has
+/// not begun finds nothing to do, and one that has begun finds nobody.
+struct Waiting<'a, F, T>(&'a Packet<F, T>);
+
+impl<F, T> Drop for Waiting<'_, F, T> {
+    fn drop(&mut self) {
+        self.0.signal.done();
+        drop(self.0.withdraw());
+    }
 }
 
 enum Stage<F, T> {
