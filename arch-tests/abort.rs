@@ -6,8 +6,9 @@ mod a_machine;
 mod common;
 
 use std::cell::RefCell;
+use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process;
+use std::{process, ptr};
 
 use common::{dies_by, exits_with, passes};
 use siding::coroutine::{Coroutine, Yielder, scope};
@@ -73,6 +74,13 @@ mod scoped {
         assert!(words.starts_with("siding: a scoped coroutine could not be unwound\n"), "{words}");
     }
 
+    /// Runs on a thread that Rust did not start: from there `eprintln` goes to stderr, not
+    /// into the test harness, and panics if nobody reads that.
+    extern "C" fn leave_it_on_a_foreign_thread(_: *mut c_void) -> *mut c_void {
+        let _ = catch_unwind(leave_a_coroutine_that_keeps_catching);
+        ptr::null_mut()
+    }
+
     #[test]
     #[allow(unsafe_code)]
     fn it_aborts_even_if_nobody_reads_stderr() {
@@ -84,7 +92,12 @@ mod scoped {
             unsafe { libc::dup2(pipe[1], libc::STDERR_FILENO) };
             // SAFETY: open, and used by nobody else. From here writing to stderr fails.
             unsafe { libc::close(pipe[0]) };
-            leave_a_coroutine_that_keeps_catching();
+            let (mut id, null) = (0, ptr::null_mut());
+            let start = leave_it_on_a_foreign_thread;
+            // SAFETY: the function needs no argument.
+            unsafe { libc::pthread_create(&raw mut id, ptr::null(), start, null) };
+            // SAFETY: just started, and joined once.
+            unsafe { libc::pthread_join(id, ptr::null_mut()) };
         });
     }
 

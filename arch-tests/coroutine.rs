@@ -109,6 +109,8 @@ mod values {
     }
 
     mod aligned {
+        use std::hint::black_box;
+
         use super::*;
 
         #[derive(Clone, Debug, PartialEq)]
@@ -142,16 +144,25 @@ mod values {
             assert_eq!(coroutine.resume(()), Complete(0));
         }
 
-        #[test]
-        fn a_coroutines_frames_are_aligned_as_the_abi_asks() {
-            // 16 bytes are what the compiler takes for granted, and does not re-align for.
+        /// Where a local lies that should be aligned to what the compiler takes for granted,
+        /// and does not re-align for, below a closure with so many words of captures.
+        fn misaligned_by<const WORDS: usize>() -> usize {
             #[repr(align(16))]
             struct Sixteen(#[allow(dead_code)] u8);
-            let mut coroutine: Coroutine<(), (), usize> = Coroutine::new(|_, ()| {
-                let local = std::hint::black_box(Sixteen(0));
+            let captured = [0_usize; WORDS];
+            let mut coroutine: Coroutine<(), (), usize> = Coroutine::new(move |_, ()| {
+                black_box(captured);
+                let local = black_box(Sixteen(0));
                 (&raw const local).addr() % 16
             });
-            assert_eq!(coroutine.resume(()), Complete(0));
+            let Complete(misaligned_by) = coroutine.resume(()) else { panic!("it returns") };
+            misaligned_by
+        }
+
+        #[test]
+        fn frames_are_aligned_as_the_abi_asks_whatever_is_captured() {
+            let misaligned_by = [misaligned_by::<0>(), misaligned_by::<3>(), misaligned_by::<8>()];
+            assert_eq!(misaligned_by, [0, 0, 0]);
         }
     }
 }
