@@ -1,4 +1,4 @@
-//! Pause a function in the middle of its call stack and pick it up later.
+#![doc = include_str!("../README.md")]
 
 pub mod coroutine;
 pub mod job;
