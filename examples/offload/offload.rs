@@ -97,13 +97,14 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let latency = Duration::from_millis(arguments.latency);
     let run = Arc::new(Run::new(chunks, at_once, latency, progress_bar(total as u64)?));
     let (start, before) = (Instant::now(), Usage::now());
-    match mode {
-        Mode::Jobs => modes::jobs(&run, workers)?,
-        Mode::Blocking => modes::blocking(&run, workers)?,
-        Mode::Threads => modes::threads(&run, workers)?,
-    }
+    let done = match mode {
+        Mode::Jobs => modes::jobs(&run, workers),
+        Mode::Blocking => modes::blocking(&run, workers),
+        Mode::Threads => modes::threads(&run, workers),
+    };
     let (time, usage) = (start.elapsed(), Usage::now() - before);
     run.bar.finish_and_clear();
+    done?;
     report(&run, mode, time, &usage)?;
     run.outcome()
 }
