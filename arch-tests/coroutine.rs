@@ -175,7 +175,11 @@ mod nesting {
     type Counter = Coroutine<(), u32, ()>;
 
     fn count_from(first: u32) -> Counter {
-        Coroutine::new(move |yielder, ()| (first..).for_each(|n| yielder.suspend(n)))
+        Coroutine::new(move |yielder, ()| {
+            for n in first.. {
+                yielder.suspend(n);
+            }
+        })
     }
 
     /// Passes on what `depth` coroutines, one inside the other, pass on; the innermost counts.

@@ -216,7 +216,7 @@ mod jobs {
         });
         bench.case("start + pause + finish", "siding job", |n| {
             for _ in 0..n {
-                let Ok(Progress::Paused(job)) = job::start(|| job::pause()) else {
+                let Ok(Progress::Paused(job)) = job::start(job::pause) else {
                     unreachable!("it pauses")
                 };
                 black_box(matches!(job.resume(), Progress::Finished(Ok(()))));

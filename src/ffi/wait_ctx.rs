@@ -109,7 +109,9 @@ impl Output {
     unsafe fn add(&mut self, fd: RawFd) {
         if !self.array.is_null() {
             // SAFETY: there is room, by this function's contract.
-            unsafe { self.array.add(self.count).write(fd) };
+            let place = unsafe { self.array.add(self.count) };
+            // SAFETY: as above.
+            unsafe { place.write(fd) };
         }
         self.count += 1;
     }

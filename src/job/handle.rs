@@ -294,8 +294,10 @@ impl Handle {
         if first.is_null() {
             return None;
         }
-        // SAFETY: a chunk has that many entries, and is never freed.
-        let entry = unsafe { &*first.add(at) };
+        // SAFETY: a chunk has that many entries.
+        let entry = unsafe { first.add(at) };
+        // SAFETY: it is never freed.
+        let entry = unsafe { &*entry };
         (entry.handle() == self && entry.run.load(Ordering::Acquire) % 2 == 1).then_some(entry)
     }
 }
@@ -357,8 +359,10 @@ fn each(mut look: impl FnMut(&'static Entry)) {
     for (chunk, first) in TABLE.iter().enumerate().take(chunks) {
         let first = first.load(Ordering::Acquire);
         for at in 0..FIRST_CHUNK << chunk {
-            // SAFETY: a chunk has that many entries, and is never freed.
-            look(unsafe { &*first.add(at) });
+            // SAFETY: a chunk has that many entries.
+            let entry = unsafe { first.add(at) };
+            // SAFETY: it is never freed.
+            look(unsafe { &*entry });
         }
     }
 }
