@@ -2,7 +2,6 @@
 
 #[path = "expect_arch.rs"]
 mod a_machine;
-#[allow(unsafe_code, reason = "forks")]
 mod common;
 
 use std::cell::RefCell;

@@ -11,6 +11,8 @@ use siding::job::{self, Callback, Options, Progress, WaitCtx, WaitError};
 use siding::offload::{NotOffloaded, OffloadError, Workers, offload};
 use siding::scheduler::{JoinError, Scheduler};
 
+#[path = "expect_arch.rs"]
+mod a_machine;
 mod common;
 
 /// Runs `body` as the only job of a scheduler.

@@ -17,6 +17,8 @@ use siding::scheduler::{
     yield_now,
 };
 
+#[path = "expect_arch.rs"]
+mod a_machine;
 mod common;
 
 fn scheduler() -> Scheduler {

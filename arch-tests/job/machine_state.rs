@@ -158,8 +158,10 @@ fn the_next_job_in_the_same_place_shares_unless_it_asks() {
 }
 
 fn errno() -> &'static std::cell::Cell<c_int> {
+    // SAFETY: no preconditions.
+    let errno = unsafe { libc::__errno_location() };
     // SAFETY: this thread's errno, which lives as long as the thread.
-    unsafe { &*libc::__errno_location().cast() }
+    unsafe { &*errno.cast() }
 }
 
 #[test]
