@@ -676,18 +676,17 @@ mod ending {
     }
 
     #[test]
-    fn jobs_spawned_while_it_ends_end_too() {
-        struct Spawns(siding::scheduler::Spawner);
+    fn no_job_is_spawned_while_it_ends() {
+        struct Spawns(siding::scheduler::Spawner, Rc<Cell<bool>>);
         impl Drop for Spawns {
             fn drop(&mut self) {
-                // There may be no scheduler any more: then it panics, which is not ours.
-                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    let _ = self.0.spawn(park);
-                }));
+                let error = self.0.spawn(park).unwrap_err().error;
+                self.1.set(matches!(error, job::StartError::NoScheduler));
             }
         }
         let scheduler = scheduler();
-        let spawns = Spawns(scheduler.spawner());
+        let refused = Rc::new(Cell::new(false));
+        let spawns = Spawns(scheduler.spawner(), Rc::clone(&refused));
         let body = move || {
             let _spawns = spawns;
             wait_for_ever();
@@ -695,6 +694,7 @@ mod ending {
         scheduler.spawn(body).unwrap();
         scheduler.turn(Some(Duration::ZERO)).unwrap();
         drop(scheduler);
+        assert!(refused.get());
     }
 
     #[test]

@@ -129,6 +129,8 @@ pub enum StartError {
     NoJobs,
     /// No stack could be had.
     Stack(StackError),
+    /// The scheduler that was to run it is gone.
+    NoScheduler,
 }
 
 /// A job that was not started, with the closure it was to run.
@@ -507,6 +509,7 @@ impl fmt::Display for StartError {
         match self {
             Self::NoJobs => f.write_str("no job is free on this thread, and its limit is reached"),
             Self::Stack(error) => error.fmt(f),
+            Self::NoScheduler => f.write_str("the scheduler is gone"),
         }
     }
 }
@@ -514,7 +517,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoJobs => None,
+            Self::NoJobs | Self::NoScheduler => None,
             Self::Stack(error) => Some(error),
         }
     }

@@ -29,7 +29,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::job::{Inbox, NotStarted, Options, Queue, Raw};
+use crate::job::{Inbox, NotStarted, Options, Queue, Raw, StartError};
 use crate::sys;
 
 mod join;
@@ -211,11 +211,7 @@ impl Spawner {
     ///
     /// # Errors
     ///
-    /// As [`Scheduler::spawn`].
-    ///
-    /// # Panics
-    ///
-    /// If the scheduler is gone.
+    /// As [`Scheduler::spawn`]; and if the scheduler is gone, or on its way.
     pub fn spawn<T, F>(&self, closure: F) -> Result<JoinHandle<T>, NotStarted<F>>
     where
         T: 'static,
@@ -229,10 +225,6 @@ impl Spawner {
     /// # Errors
     ///
     /// As [`Scheduler::spawn`].
-    ///
-    /// # Panics
-    ///
-    /// If the scheduler is gone.
     pub fn spawn_with<T, F>(
         &self,
         options: &Options,
@@ -242,7 +234,10 @@ impl Spawner {
         T: 'static,
         F: FnOnce() -> T + 'static,
     {
-        self.0.upgrade().expect("the scheduler is gone").spawn(options, closure)
+        match self.0.upgrade() {
+            Some(scheduler) => scheduler.spawn(options, closure),
+            None => Err(NotStarted { error: StartError::NoScheduler, closure }),
+        }
     }
 }
 
