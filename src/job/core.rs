@@ -342,6 +342,7 @@ fn told(tag: usize) -> Cancelled {
 }
 
 impl Core {
+    #[inline(always)]
     fn has_wait_ctx(&self) -> bool {
         self.wait_ctx.borrow().is_some()
     }

@@ -161,7 +161,8 @@ pub struct JobId {
 pub fn start<T: 'static, F: FnOnce() -> T + 'static>(
     closure: F,
 ) -> Result<Progress<T>, NotStarted<F>> {
-    const DEFAULT: Options = Options::new();
+    // A reference: the value itself would be built, and dropped, at each start.
+    const DEFAULT: &Options = &Options::new();
     DEFAULT.start(closure)
 }
 

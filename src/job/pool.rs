@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::StartError;
 use super::core::Raw;
+use super::wait_ctx::WaitCtx;
 use crate::stack::StackConfig;
 
 struct Pool {
@@ -107,8 +108,21 @@ pub(super) fn take(stack: StackConfig) -> Result<Raw, StartError> {
 /// Takes back a job that has ended.
 #[inline]
 pub(super) fn put(job: Raw) {
-    // Dropped at the end: its cleanups may panic, or start jobs.
-    let _wait_ctx = job.reset();
+    match job.reset() {
+        None => keep_or_free(job),
+        Some(wait_ctx) => put_with(job, wait_ctx),
+    }
+}
+
+/// A wait context is dropped last: its cleanups may panic, or start jobs.
+#[cold]
+fn put_with(job: Raw, wait_ctx: WaitCtx) {
+    keep_or_free(job);
+    drop(wait_ctx);
+}
+
+#[inline(always)]
+fn keep_or_free(job: Raw) {
     let kept = POOL.try_with(|pool| {
         let mut free = pool.free.borrow_mut();
         let keep = job.core().stack == StackConfig::DEFAULT && free.len() < pool.keep.get();
