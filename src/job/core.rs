@@ -4,12 +4,14 @@
 //! in it which one was current before, and puts that back when control returns.
 
 use std::cell::{Cell, RefCell};
+use std::iter::successors;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::current;
 use super::inbox::Inbox;
 use super::memory;
+use super::pool;
 use super::queue::Queue;
 use super::wait::{Outcome, Wait};
 use super::wait_ctx::WaitCtx;
@@ -27,6 +29,8 @@ pub(crate) struct Core {
     pub(super) driven: Cell<bool>,
     /// Being cancelled: no pause is a usual one any more.
     pub(super) cancelled: Cell<bool>,
+    /// The thread was panicking when the cancelling began.
+    pub(super) cancelled_in_panic: Cell<bool>,
     pub(super) mode: Cell<CancelMode>,
     pub(super) wait: Cell<Wait>,
     pub(super) outcome: Cell<Outcome>,
@@ -60,6 +64,11 @@ pub(super) fn innermost() -> Option<Raw> {
     current::get()
 }
 
+/// The innermost running job and those that wait for it, from the inside out.
+pub(super) fn running() -> impl Iterator<Item = Raw> {
+    successors(innermost(), |job| job.core().parent.get())
+}
+
 /// The current job, if this code runs on its own stack: not in a coroutine that it
 /// entered, where pausing would switch the coroutine's frames away with it.
 #[inline(always)]
@@ -75,6 +84,7 @@ impl Raw {
             blocked: Cell::new(0),
             driven: Cell::new(false),
             cancelled: Cell::new(false),
+            cancelled_in_panic: Cell::new(false),
             mode: Cell::new(CancelMode::Unwind),
             wait: Cell::new(Wait::Resume),
             outcome: Cell::new(Outcome::Ready),
@@ -142,14 +152,7 @@ impl Raw {
         if let Some(ctx) = &options.wait_ctx {
             *core.wait_ctx.borrow_mut() = Some(ctx.clone());
         }
-        let body = move |_: Word, entered: usize, _: NonNull<Control<Core>>| {
-            if entered != tag::GO {
-                // Cancelled before it first ran.
-                drop(body);
-                context::force_unwind();
-            }
-            body()
-        };
+        let body = move |_: Word, _: usize, _: NonNull<Control<Core>>| body();
         // SAFETY: free, by this function's contract; the body captures one closure `F`.
         unsafe { context::arm(self.0, body) };
     }
@@ -247,14 +250,7 @@ impl Raw {
 
     /// Whether it runs, or waits for a job nested in it that runs.
     pub(crate) fn is_running(self) -> bool {
-        let mut job = current::get();
-        while let Some(running) = job {
-            if running == self {
-                return true;
-            }
-            job = running.core().parent.get();
-        }
-        false
+        running().any(|job| job == self)
     }
 
     /// Brings the control block into the cache, ahead of entering the job.
@@ -289,10 +285,18 @@ impl Raw {
         if answer.tag == tag::GO { Ok(()) } else { Err(told(answer.tag)) }
     }
 
+    /// Leaves the job for its canceller, who counts how often, and ignores the answer.
+    ///
+    /// # Safety
+    /// As for [`leave`](Self::leave).
+    pub(super) unsafe fn check_in(self) {
+        // SAFETY: by this function's contract.
+        unsafe { context::pause(self.0, Word::uninit()) };
+    }
+
     /// Clears what belongs to the job that has ended, so that the next finds nothing of it.
-    /// The wait context is left to the caller: dropping it may run foreign code.
     #[inline(always)]
-    pub(super) fn reset(self) -> Option<WaitCtx> {
+    pub(super) fn reset(self) {
         let core = self.core();
         core.run.update(|run| run + 1);
         core.driver.set(None);
@@ -308,7 +312,9 @@ impl Raw {
             }
             core.slot.set(kept);
         }
-        if core.has_wait_ctx() { core.wait_ctx.take() } else { None }
+        if core.has_wait_ctx() {
+            pool::release_wait_ctx(self);
+        }
     }
 
     /// Gives the stack back.

@@ -28,6 +28,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic;
+use std::thread;
 
 use crate::context::{self, tag};
 use crate::stack::{StackConfig, StackError};
@@ -209,6 +210,7 @@ pub(crate) fn block() -> Option<Raw> {
     Some(job)
 }
 
+#[cfg(feature = "capi")]
 pub(crate) fn unblock() {
     if let Some(job) = core::innermost() {
         job.core().blocked.update(|count| count.saturating_sub(1));
@@ -225,12 +227,12 @@ pub struct BlockPause {
 
 impl Drop for BlockPause {
     fn drop(&mut self) {
-        // A guard that was carried out of its job finds another one current, or none:
-        // then the job has ended, and its count with it, or is paused and keeps it.
-        if let Some(job) = core::innermost()
-            && Some(job.id()) == self.job
+        // It may have been carried into a job nested in its own, or out of one that has
+        // ended, and the count with it.
+        if let Some(id) = self.job
+            && let Some(job) = core::running().find(|job| job.id() == id)
         {
-            unblock();
+            job.core().blocked.update(|count| count.saturating_sub(1));
         }
     }
 }
@@ -345,9 +347,13 @@ impl Raw {
     #[cold]
     pub(super) fn cancelled(self) -> Cancelled {
         // In a destructor another unwind would abort: the error has to do.
-        if self.unwinds() && !std::thread::panicking() {
+        if self.unwinds() && !thread::panicking() {
             // SAFETY: called by code that `here` found on the job's own stack.
             let _ = unsafe { self.leave() };
+        } else if self.unwinds() && self.core().cancelled_in_panic.get() {
+            // This may be no destructor, but a loop that has to come to an end.
+            // SAFETY: as above.
+            unsafe { self.check_in() };
         }
         Cancelled
     }
@@ -368,10 +374,11 @@ impl Raw {
     #[cold]
     pub(crate) unsafe fn cancel<T>(self) {
         /// A loop around `catch_unwind` may swallow the unwinding this often.
-        const PATIENCE: u32 = 100;
+        const PATIENCE: u32 = 1000;
         let how = if self.unwinds() || self.is_fresh() { tag::UNWIND } else { tag::CANCEL };
         let core = self.core();
         core.cancelled.set(true);
+        core.cancelled_in_panic.set(thread::panicking());
         // From here on it answers to this frame alone.
         core.queue.set(None);
         for _ in 0..PATIENCE {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem;
 
 use super::StartError;
 use super::core::Raw;
@@ -13,7 +14,10 @@ struct Pool {
     total: Cell<usize>,
     /// 0 for no limit.
     max_size: Cell<usize>,
-    /// Free jobs kept for reuse; more are given back.
+    /// Free jobs to keep for reuse.
+    wanted: Cell<usize>,
+    /// The same, or none: from a cleanup, or while the limit is exceeded, until the next
+    /// job is made.
     keep: Cell<usize>,
 }
 
@@ -26,6 +30,7 @@ thread_local! {
             free: RefCell::new(Vec::new()),
             total: Cell::new(0),
             max_size: Cell::new(0),
+            wanted: Cell::new(KEEP),
             keep: Cell::new(KEEP),
         }
     };
@@ -57,12 +62,17 @@ pub fn init_thread(max_size: usize, init_size: usize) -> Result<(), InvalidPoolS
     if init_size > max_size || max_size > i32::MAX as usize {
         return Err(InvalidPoolSize);
     }
-    POOL.with(|pool| {
+    // The pool of an ending thread is already gone.
+    let _ = POOL.try_with(|pool| {
         pool.max_size.set(max_size);
-        pool.keep.set(init_size.max(KEEP));
+        pool.wanted.set(init_size.max(KEEP));
+        if max_size != 0 {
+            pool.shrink_to(max_size);
+        }
+        let exceeded = max_size != 0 && pool.total.get() > max_size;
+        pool.keep.set(if exceeded { 0 } else { pool.wanted.get() });
         while pool.total.get() < init_size {
-            let Ok(job) = Raw::new(StackConfig::DEFAULT) else { break };
-            pool.total.set(pool.total.get() + 1);
+            let Ok(job) = pool.create(StackConfig::DEFAULT) else { break };
             pool.free.borrow_mut().push(job);
         }
     });
@@ -75,8 +85,9 @@ pub fn cleanup_thread() {
     // The pool of an ending thread is already gone.
     let _ = POOL.try_with(|pool| {
         pool.max_size.set(0);
-        pool.keep.set(KEEP);
-        pool.free_all();
+        pool.wanted.set(KEEP);
+        pool.keep.set(0);
+        pool.shrink_to(0);
     });
 }
 
@@ -97,8 +108,7 @@ pub(super) fn take(stack: StackConfig) -> Result<Raw, StartError> {
 /// Takes back a job that has ended.
 #[inline]
 pub(super) fn put(job: Raw) {
-    // Dropped at the end: its cleanups may panic, or start jobs.
-    let _wait_ctx = job.reset();
+    job.reset();
     let kept = POOL.try_with(|pool| {
         let mut free = pool.free.borrow_mut();
         let keep = job.core().stack == StackConfig::DEFAULT && free.len() < pool.keep.get();
@@ -115,25 +125,44 @@ pub(super) fn put(job: Raw) {
     }
 }
 
+/// Drops the wait context of a job that has ended and is on its way into the pool, where it
+/// arrives also if a cleanup panics.
+#[inline(never)]
+pub(super) fn release_wait_ctx(job: Raw) {
+    struct PutBack(Raw);
+    impl Drop for PutBack {
+        fn drop(&mut self) {
+            put(self.0);
+        }
+    }
+    let ctx = job.core().wait_ctx.take();
+    let put_back = PutBack(job);
+    drop(ctx);
+    mem::forget(put_back);
+}
+
 impl Pool {
     #[cold]
     fn create(&self, stack: StackConfig) -> Result<Raw, StartError> {
         let limit = self.max_size.get();
-        if limit != 0 && self.total.get() >= limit {
+        if limit != 0 {
             // A free job of another kind may make room.
-            let Some(job) = self.free.borrow_mut().pop() else { return Err(StartError::NoJobs) };
-            self.total.set(self.total.get() - 1);
-            // SAFETY: it was free, and is no longer in the pool.
-            unsafe { job.free() };
+            self.shrink_to(limit - 1);
+            if self.total.get() >= limit {
+                return Err(StartError::NoJobs);
+            }
         }
         let job = Raw::new(stack)?;
         self.total.set(self.total.get() + 1);
+        self.keep.set(self.wanted.get());
         Ok(job)
     }
 
-    fn free_all(&self) {
-        for job in self.free.take() {
-            self.total.set(self.total.get().saturating_sub(1));
+    /// Frees idle jobs until there are `total` in all, or no idle ones.
+    fn shrink_to(&self, total: usize) {
+        while self.total.get() > total {
+            let Some(job) = self.free.borrow_mut().pop() else { break };
+            self.total.set(self.total.get() - 1);
             // SAFETY: it was free, and is no longer in the pool.
             unsafe { job.free() };
         }
@@ -144,6 +173,6 @@ impl Drop for Pool {
     fn drop(&mut self) {
         #[cfg(feature = "capi")]
         super::handle::orphan_all();
-        self.free_all();
+        self.shrink_to(0);
     }
 }

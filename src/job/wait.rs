@@ -156,6 +156,7 @@ pub fn wake_handle() -> Option<Wake> {
 pub(crate) fn can_pause() -> Result<(), WaitError> {
     let Some(job) = core::here() else { return Err(WaitError::NotDriven) };
     if job.core().cancelled.get() {
+        job.cancelled();
         Err(WaitError::Cancelled)
     } else if job.core().blocked.get() != 0 {
         Err(WaitError::Blocked)
@@ -198,11 +199,13 @@ pub fn wait(wait: Wait) -> Result<(), WaitError> {
         return Ok(());
     }
     core.wait.set(wait);
+    // A driver may have told a plain pause, too, how it ended: nobody has looked at that.
+    core.outcome.set(Outcome::Ready);
     // SAFETY: `here` found this code on the job's own stack.
     let left = unsafe { job.leave() };
     core.wait.set(Wait::Resume);
     left.map_err(|Cancelled| WaitError::Cancelled)?;
-    match core.outcome.replace(Outcome::Ready) {
+    match core.outcome.get() {
         Outcome::Ready => {
             if wakeable {
                 job.slot().consume();
