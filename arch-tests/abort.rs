@@ -6,6 +6,7 @@ mod common;
 
 use std::cell::RefCell;
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{process, ptr};
 
@@ -91,10 +92,15 @@ mod scoped {
             unsafe { libc::dup2(pipe[1], libc::STDERR_FILENO) };
             // SAFETY: open, and used by nobody else. From here writing to stderr fails.
             unsafe { libc::close(pipe[0]) };
-            let (mut id, null) = (0, ptr::null_mut());
+            let (mut id, null) = (MaybeUninit::uninit(), ptr::null_mut());
             let start = leave_it_on_a_foreign_thread;
             // SAFETY: the function needs no argument.
-            unsafe { libc::pthread_create(&raw mut id, ptr::null(), start, null) };
+            assert_eq!(
+                unsafe { libc::pthread_create(id.as_mut_ptr(), ptr::null(), start, null) },
+                0
+            );
+            // SAFETY: written by pthread_create.
+            let id = unsafe { id.assume_init() };
             // SAFETY: just started, and joined once.
             unsafe { libc::pthread_join(id, ptr::null_mut()) };
         });
