@@ -16,6 +16,11 @@ CROSS=(
 export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 
+# Everything is built from nothing, many times over: half the work this way. Backtraces
+# keep their lines.
+export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
+export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
+
 # `-cpu max` for BTI and PAC; riscv64 has no such CPU in qemu 7.2 and needs none.
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu max -L /usr/aarch64-linux-gnu"

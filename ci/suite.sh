@@ -17,7 +17,7 @@ case $variant in
     debug | release) ;;
     debug-outline | release-outline) flags=(--cfg siding_outline) ;;
     debug-mprotect) flags=(--cfg siding_mprotect_guards) ;;
-    lto) export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 ;;
+    lto) export CARGO_PROFILE_RELEASE_LTO=fat ;;
     opt-1) flags=(-C opt-level=1) ;;
     opt-s) flags=(-C opt-level=s) ;;
     native-cpu) flags=(-C target-cpu=native) ;;
