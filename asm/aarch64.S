@@ -97,8 +97,9 @@ SIDING(resume):
         .cfi_remember_state
         CFA_FROM_RECORD BREG_X2, 32
         br      x17
-LABEL(resume_landing)
         .cfi_restore_state
+        nop
+LABEL(resume_landing)
         BTI_J
         RESTORE_REGISTERS
         str     x2, [x3]
@@ -124,8 +125,9 @@ SIDING(pause):
         .cfi_remember_state
         CFA_FROM_RECORD BREG_X2, 0
         br      x17
-LABEL(pause_landing)
         .cfi_restore_state
+        nop
+LABEL(pause_landing)
         BTI_J
         RESTORE_REGISTERS
         ret

@@ -122,8 +122,9 @@ SIDING(resume):
         .cfi_remember_state
         CFA_FROM_RECORD BREG_A2, 32
         jr      t2
-LABEL(resume_landing)
         .cfi_restore_state
+        nop
+LABEL(resume_landing)
         RESTORE_REGISTERS
         sd      a2, 0(a3)
         ret
@@ -148,8 +149,9 @@ SIDING(pause):
         .cfi_remember_state
         CFA_FROM_RECORD BREG_A2, 0
         jr      t2
-LABEL(pause_landing)
         .cfi_restore_state
+        nop
+LABEL(pause_landing)
         RESTORE_REGISTERS
         ret
         .cfi_endproc

@@ -22,6 +22,9 @@
  *     rsp = the sp of the record that was entered
  *
  * and everything else undefined. The landing reloads what its own side needs.
+ * The nop before a landing is never run. A job's frames are unwound into the exact pc of
+ * its resumer's landing, and LLVM's unwinder takes the row of unwind information that
+ * holds just before a pc: it must be that of the landing already.
  * Not saved by any switch: signal mask, MXCSR, x87 control word.
  */
 #include "macros.h"
@@ -114,8 +117,9 @@ SIDING(resume):
         .cfi_remember_state
         CFA_FROM_RECORD BREG_RDX, 32
         jmp     [rdx + 16]
-LABEL(resume_landing)
         .cfi_restore_state
+        nop
+LABEL(resume_landing)
         _CET_ENDBR
         RESTORE_REGISTERS
         mov     [rcx], rdx
@@ -143,8 +147,9 @@ SIDING(pause):
         .cfi_remember_state
         CFA_FROM_RECORD BREG_RDX, 0
         jmp     [rdx + 48]
-LABEL(pause_landing)
         .cfi_restore_state
+        nop
+LABEL(pause_landing)
         _CET_ENDBR
         RESTORE_REGISTERS
         mov     rax, rdi

@@ -100,7 +100,8 @@ class Program:
     def disassemble(self, name, start, end):
         architecture = gdb.selected_inferior().architecture()
         for instruction in architecture.disassemble(start, end - 1):
-            self.function[instruction["addr"]] = name
+            if instruction["asm"].strip() != "nop":  # before a landing: never run
+                self.function[instruction["addr"]] = name
             self.next[instruction["addr"]] = instruction["addr"] + instruction["length"]
 
 
