@@ -242,6 +242,13 @@ impl Raw {
         self.core().slot.get().is_some_and(Slot::is_notified)
     }
 
+    /// Uses up a wake, if one is waiting.
+    pub(crate) fn consume_wake(self) {
+        if let Some(slot) = self.core().slot.get() {
+            slot.consume();
+        }
+    }
+
     /// Whether a counted wake handle of this job exists.
     pub(crate) fn has_outside_handle(self) -> bool {
         self.core().slot.get().is_some_and(Slot::has_handles)

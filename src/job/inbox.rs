@@ -10,13 +10,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use super::wake::Slot;
-use crate::sys::EventFd;
+use crate::sys::{self, EventFd};
 
 /// One driver's inbox. See the module documentation.
 pub(crate) struct Inbox {
     head: AtomicPtr<Slot>,
     driver: AtomicU8,
     event: EventFd,
+    forks: usize,
 }
 
 /// What `Inbox::driver` says: it will look by itself; it waits for the event; it has been
@@ -25,18 +26,24 @@ const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
 const SIGNALLED: u8 = 2;
 
-/// Inboxes whose driver is gone.
+/// Inboxes whose driver is gone. In a forked child, those of the parent lie among them;
+/// they are left alone, because the parent uses their events.
 static FREE: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());
 
 impl Inbox {
     /// An inbox for a new driver, to be given back by [`release`](Self::release).
     pub(crate) fn take() -> io::Result<&'static Inbox> {
-        if let Some(inbox) = FREE.lock().unwrap_or_else(|poison| poison.into_inner()).pop() {
-            return Ok(inbox);
+        let forks = sys::fork_generation();
+        let mut free = FREE.lock().unwrap_or_else(|poison| poison.into_inner());
+        while let Some(inbox) = free.pop() {
+            if inbox.forks == forks {
+                return Ok(inbox);
+            }
         }
+        drop(free);
         let event = EventFd::new()?;
         let head = AtomicPtr::new(ptr::null_mut());
-        Ok(Box::leak(Box::new(Inbox { head, driver: AtomicU8::new(AWAKE), event })))
+        Ok(Box::leak(Box::new(Inbox { head, driver: AtomicU8::new(AWAKE), event, forks })))
     }
 
     pub(crate) fn release(&'static self) {

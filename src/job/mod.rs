@@ -57,6 +57,7 @@ pub use wait::{
 pub use wait_ctx::{Callback, Key, Status, WaitCtx};
 #[cfg(feature = "capi")]
 pub(crate) use wait_ctx::{CallbackFn, CleanupFn, Standing};
+use wake::Slot;
 pub use wake::Wake;
 
 pub(crate) use core::{Back, Raw};
@@ -397,7 +398,10 @@ impl Raw {
                 return;
             }
         }
-        // It will not end: its stack is leaked with everything on it.
+        // It will not end: its stack is leaked with everything on it. Its wakes go nowhere.
+        if let Some(slot) = core.slot.take().and_then(Slot::end_job) {
+            slot.release();
+        }
     }
 }
 

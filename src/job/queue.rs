@@ -48,9 +48,16 @@ impl Queue {
         self.len.get()
     }
 
-    /// Allows that many direct hand-overs from here on; returns how many were left.
-    pub(crate) fn allow_hand_overs(&self, budget: usize) -> usize {
-        self.budget.replace(if self.forbidden.get() { 0 } else { budget })
+    /// Allows direct hand-overs from here on, no more than that; returns how many.
+    pub(crate) fn allow_hand_overs(&self, most: usize) -> usize {
+        let budget = if self.forbidden.get() { 0 } else { most };
+        self.budget.set(budget);
+        budget
+    }
+
+    /// Allows no more of them; returns how many were left.
+    pub(crate) fn end_hand_overs(&self) -> usize {
+        self.budget.take()
     }
 
     /// Leaves every turn to the driver's loop from here on.

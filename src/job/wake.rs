@@ -112,8 +112,9 @@ impl Slot {
     }
 
     pub(super) fn handle(&'static self) -> Wake {
-        let generation = self.state.fetch_add(HANDLE, Ordering::Relaxed) / GENERATION;
-        Wake(Ticket { slot: self, generation })
+        let ticket = self.ticket();
+        self.update(ticket.generation, one_more);
+        Wake(ticket)
     }
 
     pub(super) fn ticket(&'static self) -> Ticket {
@@ -123,7 +124,8 @@ impl Slot {
 
     /// Whether a handle of the present job exists.
     pub(super) fn has_handles(&'static self) -> bool {
-        self.state.load(Ordering::Acquire) & HANDLES != 0
+        // SeqCst: asked after `may_sleep`, as a wake is looked for; see `Inbox::push`.
+        self.state.load(Ordering::SeqCst) & HANDLES != 0
     }
 
     /// Whether [`consume`](Self::consume) would find a wake.
@@ -161,11 +163,20 @@ impl Slot {
     /// Runs `change` on the state as long as `generation` is the present one.
     fn update(&self, generation: u64, change: impl Fn(u64) -> u64) -> Option<u64> {
         self.state
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
+            .fetch_update(Ordering::SeqCst, Ordering::Acquire, |state| {
                 (state / GENERATION == generation).then(|| change(state))
             })
             .ok()
     }
+}
+
+/// Counts a handle. A full count stays full: the driver then waits in vain at worst.
+fn one_more(state: u64) -> u64 {
+    if state & HANDLES == HANDLES { state } else { state + HANDLE }
+}
+
+fn one_less(state: u64) -> u64 {
+    if state & HANDLES == HANDLES { state } else { state - HANDLE }
 }
 
 impl Ticket {
@@ -193,7 +204,7 @@ impl Wake {
 impl Clone for Wake {
     fn clone(&self) -> Self {
         // A stale handle is not counted, nor is its clone.
-        self.0.slot.update(self.0.generation, |state| state + HANDLE);
+        self.0.slot.update(self.0.generation, one_more);
         Wake(self.0)
     }
 }
@@ -201,7 +212,7 @@ impl Clone for Wake {
 impl Drop for Wake {
     fn drop(&mut self) {
         let Ticket { slot, generation } = self.0;
-        let before = slot.update(generation, |state| state - HANDLE);
+        let before = slot.update(generation, one_less);
         // The driver may be waiting for nothing but this handle: let it look again.
         if before.is_some_and(|state| state & HANDLES == HANDLE)
             && let Some(inbox) = slot.inbox()
@@ -215,5 +226,25 @@ impl fmt::Debug for Wake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ticket { slot, generation } = self.0;
         write!(f, "Wake({:p}, generation {generation})", ptr::from_ref(slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_count_of_handles_neither_overflows_nor_is_counted_down() {
+        let slot = Slot::take();
+        let wake = slot.handle();
+        slot.state.fetch_or(HANDLES, Ordering::Relaxed);
+        drop(wake.clone());
+        drop(slot.handle());
+        assert!(slot.has_handles());
+        assert_eq!(slot.ticket().generation, wake.0.generation);
+        wake.wake();
+        assert!(slot.consume());
+        assert!(slot.end_job().is_some());
+        assert!(!slot.has_handles());
     }
 }

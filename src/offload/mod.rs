@@ -192,9 +192,9 @@ where
             drop(stage);
             self.signal.raise();
         } else {
-            // Withdrawn: the value is dropped here, its panic, if it has one, held back.
+            // Withdrawn: the value is dropped here, and not under the lock.
             drop(stage);
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(result)));
+            drop(result);
         }
     }
 }

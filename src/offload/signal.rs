@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::ptr;
 
 use crate::job::{self, Callback, Key, WaitCtx, WaitError, Wake};
 use crate::sys::EventFd;
@@ -10,11 +11,9 @@ use crate::sys::EventFd;
 pub(super) enum Signal {
     Wake(Wake),
     Callback(Callback),
-    Event(WaitCtx, EventFd),
+    /// Boxed, because its address is its key: jobs may share a wait context.
+    Event(WaitCtx, Box<EventFd>),
 }
-
-/// The key of our descriptors in wait contexts.
-static ANCHOR: u8 = 0;
 
 impl Signal {
     /// What suits the current job.
@@ -27,8 +26,8 @@ impl Signal {
         if let Some(callback) = ctx.callback() {
             return Ok(Signal::Callback(callback));
         }
-        let event = EventFd::new().map_err(WaitError::Io)?;
-        ctx.set_wait_fd(Key::of(&ANCHOR), event.as_fd().as_raw_fd())
+        let event = Box::new(EventFd::new().map_err(WaitError::Io)?);
+        ctx.set_wait_fd(key(&event), event.as_fd().as_raw_fd())
             .map_err(|_| WaitError::Io(io::ErrorKind::OutOfMemory.into()))?;
         Ok(Signal::Event(ctx, event))
     }
@@ -54,8 +53,12 @@ impl Signal {
 
     /// The job no longer waits.
     pub(super) fn done(&self) {
-        if let Signal::Event(ctx, _) = self {
-            ctx.clear_fd(Key::of(&ANCHOR));
+        if let Signal::Event(ctx, event) = self {
+            ctx.clear_fd(key(event));
         }
     }
+}
+
+fn key(event: &EventFd) -> Key {
+    Key::from(ptr::from_ref(event).addr())
 }

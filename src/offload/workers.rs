@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
@@ -16,7 +17,7 @@ pub struct Workers {
     forks: usize,
 }
 
-/// Something a worker runs; never panics.
+/// Something a worker runs.
 pub(super) trait Work: Send + Sync {
     fn run(&self);
 }
@@ -100,8 +101,12 @@ impl Shared {
         loop {
             if let Some(work) = state.queue.pop_front() {
                 drop(state);
-                work.run();
-                drop(work);
+                // Foreign code may panic here: a callback, or destructors when the job does
+                // not wait any more. The panic hook has reported it.
+                let _ = panic::catch_unwind(AssertUnwindSafe(|| {
+                    work.run();
+                    drop(work);
+                }));
                 state = self.lock();
             } else if state.closed {
                 return;

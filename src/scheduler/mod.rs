@@ -274,8 +274,9 @@ impl Core {
         let deadline = self.tasks.borrow().next_deadline();
         let timeout = self.patience(timeout, deadline);
         let busy = timeout == Some(Duration::ZERO);
-        if busy && !signalled && !self.poll.has_waiters() {
-            // Nothing to learn from the kernel.
+        if self.queue.len() > 0 && !signalled && !self.poll.has_waiters() {
+            // Nothing to learn from the kernel. With nothing else to do, look all the same:
+            // a late event or an old timer would keep our descriptor readable.
         } else if busy || self.inbox.may_sleep() {
             if timeout.is_none() && !self.can_wake() {
                 return Err(RunError::Deadlock(self.live()));
@@ -323,11 +324,10 @@ impl Core {
         let mut left = self.queue.len();
         while left > 0 {
             let Some(job) = self.queue.pop() else { break };
-            let round = left.min(TURNS_PER_ROUND);
-            self.queue.allow_hand_overs(round - 1);
+            let allowed = self.queue.allow_hand_overs(left.min(TURNS_PER_ROUND) - 1);
             // SAFETY: a job in the queue is armed or paused, and belongs to this thread.
             let back = unsafe { job.go() };
-            left -= round - self.queue.allow_hand_overs(0);
+            left -= 1 + allowed - self.queue.end_hand_overs();
             if back.is_paused() {
                 self.tasks.borrow_mut().paused(back.job, &self.poll, &self.queue);
             } else {
@@ -365,7 +365,10 @@ impl Drop for Core {
         for job in self.tasks.get_mut().jobs() {
             self.cancel(job);
         }
-        self.inbox.release();
+        // The parent's is the parent's to reuse.
+        if self.forks == sys::fork_generation() {
+            self.inbox.release();
+        }
     }
 }
 

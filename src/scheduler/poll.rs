@@ -14,15 +14,18 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use polling::{Event, Events, PollMode, Poller};
 
 use crate::job::{Inbox, Interest};
+use crate::sys;
 
 pub(super) struct Poll {
-    poller: Poller,
+    poller: ManuallyDrop<Poller>,
+    forks: usize,
     events: RefCell<Events>,
     sources: RefCell<HashMap<RawFd, Source>>,
     waiting: Cell<usize>,
@@ -51,7 +54,8 @@ impl Poll {
         // SAFETY: an inbox, with its descriptor, is never freed.
         unsafe { poller.add_with_mode(&inbox, Event::readable(INBOX), PollMode::Level)? };
         Ok(Poll {
-            poller,
+            poller: ManuallyDrop::new(poller),
+            forks: sys::fork_generation(),
             events: RefCell::default(),
             sources: RefCell::default(),
             waiting: Cell::new(0),
@@ -130,8 +134,17 @@ impl Poll {
         }
     }
 
+    /// Whether this is a forked child, with the parent's poller: what it changed there, the
+    /// parent would miss.
+    fn is_parents(&self) -> bool {
+        self.forks != sys::fork_generation()
+    }
+
     /// Tells the kernel what the waiters of `fd` wait for.
     fn arm(&self, fd: RawFd, source: &mut Source) -> io::Result<()> {
+        if self.is_parents() {
+            return Ok(());
+        }
         let wants = |interest| source.waiters.iter().any(|waiter| waiter.interest == interest);
         let event = Event::new(fd as usize, wants(Interest::Readable), wants(Interest::Writable));
         // SAFETY: a job that waits keeps its descriptor open; see the module documentation.
@@ -152,6 +165,16 @@ impl Waiter {
         match self.interest {
             Interest::Readable => event.readable,
             Interest::Writable => event.writable,
+        }
+    }
+}
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        // In a child its descriptors are leaked: closing it would unregister them first.
+        if !self.is_parents() {
+            // SAFETY: dropped once, and never used again: `self` is going away.
+            unsafe { ManuallyDrop::drop(&mut self.poller) };
         }
     }
 }

@@ -138,6 +138,10 @@ impl Tasks {
 
     fn end_wait(&mut self, token: usize, outcome: Outcome, poll: &Poll, queue: &Queue) {
         if let Some(job) = self.withdraw(token, poll) {
+            if job.waiting() == Wait::Resume {
+                // A plain pause does not: kept, one wake would end all pauses to come.
+                job.consume_wake();
+            }
             job.set_outcome(outcome);
             queue.push(job);
         }

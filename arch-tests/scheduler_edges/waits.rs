@@ -1,0 +1,210 @@
+//! Several waits at once, and waits that fail.
+
+use super::*;
+
+fn full(stream: &UnixStream) {
+    stream.set_nonblocking(true).unwrap();
+    let mut stream = stream;
+    let full = loop {
+        if let Err(error) = stream.write(&[0; 4096]) {
+            break error.kind();
+        }
+    };
+    assert_eq!(full, ErrorKind::WouldBlock);
+}
+
+fn waiter(
+    scheduler: &Scheduler,
+    stream: &Rc<UnixStream>,
+    interest: Interest,
+    within: Option<Duration>,
+) -> JoinHandle<Result<(), WaitError>> {
+    let stream = Rc::clone(stream);
+    let deadline = within.map(|within| Instant::now() + within);
+    scheduler.spawn(move || wait_fd(&*stream, interest, deadline)).unwrap()
+}
+
+#[test]
+fn a_hang_up_ends_the_waits_of_a_reader_and_a_writer() {
+    let scheduler = scheduler();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    full(&ours);
+    let ours = Rc::new(ours);
+    let reader = waiter(&scheduler, &ours, Interest::Readable, None);
+    let writer = waiter(&scheduler, &ours, Interest::Writable, None);
+    assert_eq!(turn(&scheduler), Turn::Waiting);
+    drop(theirs);
+    run_until_finished(&scheduler, &reader);
+    run_until_finished(&scheduler, &writer);
+    assert!(reader.join().unwrap().is_ok());
+    assert!(writer.join().unwrap().is_ok());
+}
+
+#[test]
+fn a_reader_goes_on_waiting_when_a_writer_on_its_descriptor_is_done() {
+    let scheduler = scheduler();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let ours = Rc::new(ours);
+    let reader = waiter(&scheduler, &ours, Interest::Readable, None);
+    let writer = waiter(&scheduler, &ours, Interest::Writable, None);
+    run_until_finished(&scheduler, &writer);
+    turn(&scheduler);
+    assert!(!reader.is_finished());
+    theirs.write_all(b"x").unwrap();
+    run_until_finished(&scheduler, &reader);
+}
+
+#[test]
+fn a_reader_goes_on_waiting_when_another_one_is_cancelled() {
+    let scheduler = scheduler();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let ours = Rc::new(ours);
+    let first = waiter(&scheduler, &ours, Interest::Readable, None);
+    let second = waiter(&scheduler, &ours, Interest::Readable, None);
+    turn(&scheduler);
+    assert!(first.cancel());
+    theirs.write_all(b"x").unwrap();
+    run_until_finished(&scheduler, &second);
+    assert!(second.join().unwrap().is_ok());
+}
+
+#[test]
+fn a_reader_goes_on_waiting_when_another_one_times_out() {
+    let scheduler = scheduler();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let ours = Rc::new(ours);
+    let patient = waiter(&scheduler, &ours, Interest::Readable, None);
+    let hasty = waiter(&scheduler, &ours, Interest::Readable, Some(Duration::from_millis(2)));
+    run_until_finished(&scheduler, &hasty);
+    assert!(matches!(hasty.join().unwrap(), Err(WaitError::TimedOut)));
+    theirs.write_all(b"x").unwrap();
+    run_until_finished(&scheduler, &patient);
+    assert!(patient.join().unwrap().is_ok());
+}
+
+#[test]
+fn a_number_closed_and_used_again_while_it_is_not_waited_for_is_another_descriptor() {
+    let scheduler = scheduler();
+    let job = scheduler
+        .spawn(|| {
+            let (first, _writer) = UnixStream::pair().unwrap();
+            let soon = Instant::now() + Duration::from_millis(1);
+            let _ = wait_fd(&first, Interest::Readable, Some(soon));
+            // Registered with the poller, and kept open under another number.
+            let _kept = first.try_clone().unwrap();
+            let number = first.as_raw_fd();
+            drop(first);
+            let (second, mut writer) = UnixStream::pair().unwrap();
+            let reused = second.as_raw_fd() == number || writer.as_raw_fd() == number;
+            writer.write_all(b"x").unwrap();
+            let answer = wait_fd(&second, Interest::Readable, None);
+            (reused, answer.is_ok())
+        })
+        .unwrap();
+    run_until_finished(&scheduler, &job);
+    assert_eq!(job.join().unwrap(), (true, true));
+}
+
+#[test]
+fn a_descriptor_that_is_not_open_cannot_be_waited_for() {
+    for fd in [-1, i32::MAX] {
+        let scheduler = scheduler();
+        let wait = Wait::Fd { fd, interest: Interest::Readable, until: None };
+        let job = scheduler.spawn(move || job::wait(wait)).unwrap();
+        scheduler.run().unwrap();
+        let Err(WaitError::Io(error)) = job.join().unwrap() else { panic!("it cannot") };
+        assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+    }
+}
+
+/// A job with that wait context pauses once.
+fn pauses_with(scheduler: &Scheduler, fds: &[i32]) -> JoinHandle<Result<(), WaitError>> {
+    let ctx = WaitCtx::new();
+    for (n, fd) in fds.iter().enumerate() {
+        ctx.set_wait_fd(n.into(), *fd).unwrap();
+    }
+    let body = || {
+        job::pause().unwrap();
+        yield_now()
+    };
+    scheduler.spawn_with(&Options::new().wait_ctx(ctx), body).unwrap()
+}
+
+#[test]
+fn any_descriptor_of_a_wait_context_resumes_its_job() {
+    let scheduler = scheduler();
+    let (one, mut other_end) = UnixStream::pair().unwrap();
+    let (two, _open) = UnixStream::pair().unwrap();
+    let job = pauses_with(&scheduler, &[one.as_raw_fd(), two.as_raw_fd()]);
+    assert_eq!(turn(&scheduler), Turn::Waiting);
+    other_end.write_all(b"x").unwrap();
+    run_until_finished(&scheduler, &job);
+}
+
+#[test]
+fn a_descriptor_may_be_in_a_wait_context_twice() {
+    let scheduler = scheduler();
+    let (one, mut other_end) = UnixStream::pair().unwrap();
+    let job = pauses_with(&scheduler, &[one.as_raw_fd(), one.as_raw_fd()]);
+    turn(&scheduler);
+    other_end.write_all(b"x").unwrap();
+    run_until_finished(&scheduler, &job);
+    // Nothing is left of its waits: this is a deadlock and seen as one.
+    scheduler.spawn(park).unwrap();
+    assert!(matches!(scheduler.run(), Err(RunError::Deadlock(1))));
+}
+
+#[test]
+fn a_wait_context_that_cannot_be_polled_does_not_fail_the_next_wait() {
+    let scheduler = scheduler();
+    let job = pauses_with(&scheduler, &[-1]);
+    run_until_finished(&scheduler, &job);
+    assert!(job.join().unwrap().is_ok());
+}
+
+#[test]
+fn a_sleep_of_ages_is_no_error() {
+    for ages in [Duration::from_secs(1 << 60), Duration::MAX] {
+        let scheduler = scheduler();
+        let sleeper = scheduler.spawn(move || sleep(ages)).unwrap();
+        let (left, waiter) = parks(&scheduler);
+        turn(&scheduler);
+        let wake = left.take().unwrap();
+        let thread = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(3));
+            wake.wake();
+        });
+        run_until_finished(&scheduler, &waiter);
+        thread.join().unwrap();
+        assert!(!sleeper.is_finished());
+    }
+}
+
+#[test]
+fn data_arrives_in_order_through_ten_jobs() {
+    let scheduler = scheduler();
+    let mut streams: Vec<_> = (0..=10).map(|_| UnixStream::pair().unwrap()).collect();
+    let (last_in, mut last_out) = streams.pop().unwrap();
+    let mut to = last_in;
+    let mut from_first = None;
+    for (near, far) in streams {
+        let mut from = far;
+        let body = move || {
+            for _ in 0..100 {
+                let mut byte = [0];
+                wait_fd(&from, Interest::Readable, None).unwrap();
+                from.read_exact(&mut byte).unwrap();
+                to.write_all(&byte).unwrap();
+            }
+        };
+        scheduler.spawn(body).unwrap();
+        to = near;
+        from_first = Some(());
+    }
+    assert!(from_first.is_some());
+    to.write_all(&std::array::from_fn::<u8, 100, _>(|i| i as u8)).unwrap();
+    scheduler.run().unwrap();
+    let mut bytes = [0; 100];
+    last_out.read_exact(&mut bytes).unwrap();
+    assert!(bytes.iter().enumerate().all(|(i, &byte)| byte == i as u8));
+}
