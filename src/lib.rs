@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(feature = "scheduler"),
+    allow(dead_code, unused_imports, reason = "for a driver of jobs")
+)]
 
 pub mod coroutine;
 pub mod job;
