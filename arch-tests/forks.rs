@@ -1,6 +1,9 @@
 //! A forked child has the parent's jobs, but neither its schedulers nor its descriptors.
 #![allow(unsafe_code, reason = "forks, and polls")]
 
+#[path = "expect_arch.rs"]
+mod a_machine;
+
 use std::cell::RefCell;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};

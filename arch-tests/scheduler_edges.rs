@@ -2,6 +2,9 @@
 //! cancelling in every state, one inside another.
 #![allow(unsafe_code, reason = "polls")]
 
+#[path = "expect_arch.rs"]
+mod a_machine;
+
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};

@@ -2,6 +2,9 @@
 //! and OpenSSL's own code say of them.
 #![allow(unsafe_code)]
 
+#[path = "expect_arch.rs"]
+mod a_machine;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::os::fd::RawFd;

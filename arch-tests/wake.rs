@@ -2,6 +2,9 @@
 //! none is lost, and none reaches another job.
 #![allow(unsafe_code, reason = "signal handlers")]
 
+#[path = "expect_arch.rs"]
+mod a_machine;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::os::unix::net::UnixStream;
