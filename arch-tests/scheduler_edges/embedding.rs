@@ -81,9 +81,14 @@ fn it_turns_no_more_often_than_there_is_cause() {
         }
     });
     let mut turns = 0;
-    while turn(&scheduler) != Turn::Idle {
+    loop {
         turns += 1;
-        assert!(is_readable(&scheduler, Duration::from_secs(20)), "a lost wake");
+        match turn(&scheduler) {
+            Turn::Idle => break,
+            Turn::Waiting => assert!(is_readable(&scheduler, Duration::from_secs(20)), "lost"),
+            // A wake that came at the end of the turn: there is no event for it.
+            _ => {}
+        }
     }
     thread.join().unwrap();
     assert!(turns <= 10 * WAKES, "{turns}");
