@@ -36,6 +36,7 @@ pub use pool::{PooledStack, reserve, set_pool_limit};
 pub use stats::{Stats, stats};
 
 use crate::arch::STACK_ALIGN;
+use crate::sys;
 
 /// Memory that a coroutine or job may run on.
 ///
@@ -56,8 +57,11 @@ pub unsafe trait Stack {
 }
 
 /// The usable range of `stack`, its top rounded down as the ABI wants it; an error if
-/// less than `needed` bytes remain.
+/// less than `needed` bytes remain, or if no switch is safe whatever the stack.
 pub(crate) fn usable(stack: &impl Stack, needed: usize) -> Result<(usize, usize), StackError> {
+    if sys::shadow_stack_active() {
+        return Err(StackError::ShadowStack);
+    }
     let bottom = stack.bottom().addr();
     let top = stack.top().addr() & !(STACK_ALIGN - 1);
     let size = top.saturating_sub(bottom);

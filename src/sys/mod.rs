@@ -43,7 +43,13 @@ pub(crate) fn max_map_count() -> Option<usize> {
 
 /// Whether this thread runs with a hardware shadow stack, which no switch of ours keeps
 /// in step: the first `ret` after one would kill the process.
+/// Asked once: threads inherit it, and a program has it from its start or not at all.
 pub(crate) fn shadow_stack_active() -> bool {
+    static ACTIVE: OnceLock<bool> = OnceLock::new();
+    *ACTIVE.get_or_init(ask_for_shadow_stack)
+}
+
+fn ask_for_shadow_stack() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
         const ARCH_SHSTK_STATUS: libc::c_ulong = 0x5005;
