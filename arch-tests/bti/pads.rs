@@ -72,33 +72,37 @@ struct Copied;
 /// Where the copy of this process lies; set in the child only.
 static COPY: AtomicUsize = AtomicUsize::new(0);
 
+// Functions, as `arch::stub` declares them: the same symbol as a function here and as a
+// static there makes LLVM rename one of them (`siding_0_1_trampoline.1`).
 unsafe extern "C" {
     #[link_name = "siding_0_1_resume"]
-    static RESUME: u32;
+    fn asm_resume();
     #[link_name = "siding_0_1_pause"]
-    static PAUSE: u32;
+    fn asm_pause();
     #[link_name = "siding_0_1_hand_over"]
-    static HAND_OVER: u32;
+    fn asm_hand_over();
     #[link_name = "siding_0_1_trampoline"]
-    static TRAMPOLINE: u32;
+    fn asm_trampoline();
     #[link_name = "siding_0_1_end"]
-    static END: u32;
+    fn asm_end();
 }
+
+type Label = unsafe extern "C" fn();
 
 /// The stub section: the first symbol up to the label `end`.
 fn stub() -> Range<*const u32> {
-    &raw const RESUME..&raw const END
+    asm_resume as *const u32..asm_end as *const u32
 }
 
-fn in_the_copy(symbol: *const u32) -> usize {
-    COPY.load(Relaxed) + (symbol.addr() - stub().start.addr())
+fn in_the_copy(symbol: Label) -> usize {
+    COPY.load(Relaxed) + (symbol as usize - stub().start.addr())
 }
 
 impl Switch for Copied {
     fn resume(link: *mut Link, word: usize) -> (*mut Link, usize) {
         type Resume = extern "C" fn(usize, usize, *mut Link, *mut *mut Link) -> Words;
         // SAFETY: the copy is that function.
-        let resume: Resume = unsafe { std::mem::transmute(in_the_copy(&raw const RESUME)) };
+        let resume: Resume = unsafe { std::mem::transmute(in_the_copy(asm_resume)) };
         let mut came_back = link;
         let words = resume(word, 0, link, &mut came_back);
         (came_back, number(words.word))
@@ -107,19 +111,19 @@ impl Switch for Copied {
     fn pause(link: *mut Link, word: usize) -> usize {
         type Pause = extern "C" fn(usize, usize, *mut Link) -> Words;
         // SAFETY: the copy is that function.
-        let pause: Pause = unsafe { std::mem::transmute(in_the_copy(&raw const PAUSE)) };
+        let pause: Pause = unsafe { std::mem::transmute(in_the_copy(asm_pause)) };
         number(pause(word, 0, link).word)
     }
 
     fn hand_over(from: *mut Link, to: *mut Link, word: usize) -> usize {
         type HandOver = extern "C" fn(usize, usize, *mut Link, *mut Link) -> Words;
         // SAFETY: the copy is that function.
-        let hand_over: HandOver = unsafe { std::mem::transmute(in_the_copy(&raw const HAND_OVER)) };
+        let hand_over: HandOver = unsafe { std::mem::transmute(in_the_copy(asm_hand_over)) };
         number(hand_over(word, 0, from, to).word)
     }
 
     fn trampoline() -> usize {
-        in_the_copy(&raw const TRAMPOLINE)
+        in_the_copy(asm_trampoline)
     }
 }
 
