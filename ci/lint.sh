@@ -24,22 +24,20 @@ while read -r file; do
     [[ -e $file ]] || die "CONTRIBUTING.md names $file, which does not exist"
 done < <(grep -oE '\b(ci|arch-tests)/[a-z_/.]*[a-z_/]' CONTRIBUTING.md | sort -u)
 
-clippy() { # <target> <flags for cargo ...>
-    cargo clippy --quiet --target "$@" -- -D warnings -D clippy::too_many_lines ||
-        die "clippy is not content: $* ${RUSTFLAGS-}"
+clippy() { # <target> <flags for cargo ...> [-- <flags for the crate ...>]
+    local flags=(--quiet --target "$@")
+    [[ " $* " == *" -- "* ]] || flags+=(--)
+    cargo clippy "${flags[@]}" -D warnings -D clippy::too_many_lines || die "clippy is not content: $*"
 }
 for target in "$@"; do
-    if [[ $target != "$NATIVE" ]]; then
-        # What differs there is in siding itself; the examples' dependencies are many.
-        clippy "$target" --package siding --all-targets --all-features
-        continue
-    fi
-    clippy "$target" --all-targets --all-features
-    RUSTFLAGS="--cfg siding_outline" clippy "$target" --package siding --all-targets --all-features
-    # Fewer features must leave nothing unused, and no test behind that needs them.
-    clippy "$target" --package siding --all-targets
-    clippy "$target" --package siding --all-targets --no-default-features
+    # What differs is in siding itself; what the other members depend on is a lot.
+    clippy "$target" --package siding --all-targets --all-features
+    clippy "$target" --package siding --all-targets --all-features -- --cfg siding_outline
 done
+clippy "$1" --workspace --all-targets --all-features
+# Fewer features must leave nothing unused, and no test behind that needs them.
+clippy "$1" --package siding --all-targets
+clippy "$1" --package siding --all-targets --no-default-features
 
 rustdoc() { # <flags for cargo ...>
     RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --all-features "$@" ||
