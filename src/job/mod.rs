@@ -70,7 +70,8 @@ pub(crate) use wake::Ticket;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CancelMode {
     /// The pause in progress unwinds, so that destructors run. For jobs whose frames,
-    /// between start and pause, are all Rust: through a C frame the process aborts.
+    /// between start and pause, are all Rust: through a C frame the process aborts. So it
+    /// does if the job has paused in a destructor while a panic of its own unwinds it.
     #[default]
     Unwind,
     /// The pause in progress and all later ones return [`Cancelled`], and the job takes
