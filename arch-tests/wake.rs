@@ -21,7 +21,7 @@ use siding::scheduler::{
 };
 
 /// Long enough for anything but a hang.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(10);
 
 fn scheduler() -> Scheduler {
     Scheduler::new().expect("a scheduler")
@@ -204,6 +204,17 @@ mod paused_without_reason {
             });
             job::pause().unwrap();
             thread.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_wake_that_came_while_the_job_ran_resumes_it_at_its_next_pause() {
+        in_a_job(|| {
+            own().wake();
+            // Meanwhile the scheduler finds that the job does not wait.
+            yield_now().unwrap();
+            yield_now().unwrap();
+            job::pause().unwrap();
         });
     }
 

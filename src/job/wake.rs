@@ -234,6 +234,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_slot_whose_job_ends_while_it_is_queued_is_recycled_when_it_is_taken_out() {
+        let inbox = Inbox::take().unwrap();
+        let slot = Slot::take();
+        slot.connect(Some(inbox), 7);
+        slot.handle().wake();
+        assert!(slot.end_job().is_none());
+        inbox.drain(|token| panic!("{token} was woken"));
+        let is_free = |slot: &Slot| FREE.lock().unwrap().iter().any(|free| ptr::eq(*free, slot));
+        assert!(is_free(slot));
+        inbox.release();
+    }
+
+    #[test]
     fn a_full_count_of_handles_neither_overflows_nor_is_counted_down() {
         let slot = Slot::take();
         let wake = slot.handle();
