@@ -140,6 +140,22 @@ mod one_inside_another {
     }
 
     #[test]
+    fn a_job_is_current_again_when_the_jobs_of_its_scheduler_handed_over_to_each_other() {
+        let Ok(job::Progress::Finished(current_again)) = job::start(|| {
+            let me = job::current();
+            let inner = scheduler();
+            for _ in 0..3 {
+                inner.spawn(yield_now).unwrap();
+            }
+            assert_eq!(turn(&inner), Turn::Busy);
+            job::current() == me
+        }) else {
+            panic!("it does not pause")
+        };
+        assert!(current_again);
+    }
+
+    #[test]
     fn a_job_that_drops_a_scheduler_of_its_own_stays_current() {
         let outer = scheduler();
         let job = outer
