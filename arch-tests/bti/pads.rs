@@ -74,6 +74,7 @@ static COPY: AtomicUsize = AtomicUsize::new(0);
 
 // Functions, as `arch::stub` declares them: the same symbol as a function here and as a
 // static there makes LLVM rename one of them (`siding_0_1_trampoline.1`).
+#[allow(clashing_extern_declarations, reason = "only their addresses are used")]
 unsafe extern "C" {
     #[link_name = "siding_0_1_resume"]
     fn asm_resume();
