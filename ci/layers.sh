@@ -14,7 +14,7 @@ allowed() {
         offload) echo job sys ;;
         scheduler) echo job offload sys stack ;;
         future) echo job offload ;;
-        ffi) echo job stack sys ;;
+        ffi) echo job stack sys scheduler arch::with_caller ;;
         *) return 1 ;;
     esac
 }

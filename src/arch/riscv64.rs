@@ -130,6 +130,21 @@ pub(crate) fn stack_pointer() -> usize {
     sp
 }
 
+/// The body of a naked function: goes on in `$to`, which finds the return address of the
+/// call as its third argument.
+#[cfg(feature = "capi")]
+macro_rules! with_caller {
+    ($to:path) => {
+        core::arch::naked_asm!(
+            "mv a2, ra",
+            "tail {to}",
+            to = sym $to,
+        )
+    };
+}
+#[cfg(feature = "capi")]
+pub(crate) use with_caller;
+
 /// The two words that this thread has in `asm/riscv64.S`, zero at first.
 #[inline(always)]
 #[cfg(feature = "capi")]

@@ -131,6 +131,22 @@ pub(crate) fn stack_pointer() -> usize {
     sp
 }
 
+/// The body of a naked function: goes on in `$to`, which finds the return address of the
+/// call as its third argument.
+#[cfg(feature = "capi")]
+macro_rules! with_caller {
+    ($to:path) => {
+        core::arch::naked_asm!(
+            "endbr64",
+            "mov rdx, [rsp]",
+            "jmp {to}",
+            to = sym $to,
+        )
+    };
+}
+#[cfg(feature = "capi")]
+pub(crate) use with_caller;
+
 /// The two words that this thread has in `asm/x86_64.S`, zero at first.
 #[inline(always)]
 #[cfg(feature = "capi")]

@@ -1,12 +1,13 @@
 //! Jobs, their pool, and pausing.
 
 use std::ffi::{c_int, c_void};
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
 use super::libcrypto::{self, Reason};
 use super::{AsyncJob, AsyncWaitCtx, FAILED, OK, guarded, put};
+use crate::arch::with_caller;
 use crate::job::handle::{self, Answer, Function, Handle, NotStarted, Unusable};
 use crate::job::{self, WaitCtx};
 
@@ -152,19 +153,49 @@ pub extern "C" fn ASYNC_is_capable() -> c_int {
 }
 
 /// `ASYNC_init_thread`.
+// libcrypto's own ASYNC_start_job, reached by dlsym, calls it too, through the PLT, and
+// means its own pool: whoever calls from a libcrypto gets that library's function.
+#[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_init_thread(max_size: usize, init_size: usize) -> c_int {
-    guarded(FAILED, || match job::init_thread(max_size, init_size) {
-        Ok(()) => OK,
-        Err(job::InvalidPoolSize) => {
-            libcrypto::raise(Reason::InvalidPoolSize);
-            FAILED
+    with_caller!(init_thread)
+}
+
+type InitThread = extern "C" fn(usize, usize) -> c_int;
+type CleanupThread = extern "C" fn();
+
+extern "C" fn init_thread(max_size: usize, init_size: usize, caller: *const c_void) -> c_int {
+    guarded(FAILED, || {
+        if let Some(theirs) = libcrypto::callers_own(caller, c"ASYNC_init_thread") {
+            // SAFETY: the function of this name has this type.
+            let theirs = unsafe { mem::transmute::<*mut c_void, InitThread>(theirs) };
+            return theirs(max_size, init_size);
+        }
+        libcrypto::look();
+        match job::init_thread(max_size, init_size) {
+            Ok(()) => OK,
+            Err(job::InvalidPoolSize) => {
+                libcrypto::raise(Reason::InvalidPoolSize);
+                FAILED
+            }
         }
     })
 }
 
 /// `ASYNC_cleanup_thread`.
+#[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_cleanup_thread() {
-    guarded((), job::cleanup_thread);
+    with_caller!(cleanup_thread)
+}
+
+extern "C" fn cleanup_thread(_: usize, _: usize, caller: *const c_void) {
+    guarded((), || {
+        if let Some(theirs) = libcrypto::callers_own(caller, c"ASYNC_cleanup_thread") {
+            // SAFETY: the function of this name has this type.
+            let theirs = unsafe { mem::transmute::<*mut c_void, CleanupThread>(theirs) };
+            return theirs();
+        }
+        job::cleanup_thread();
+    });
 }

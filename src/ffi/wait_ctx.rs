@@ -34,6 +34,7 @@ impl Deref for Borrowed {
 /// `ASYNC_WAIT_CTX_new`.
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_WAIT_CTX_new() -> *mut AsyncWaitCtx {
+    libcrypto::look();
     guarded(ptr::null_mut(), || ManuallyDrop::new(WaitCtx::new()).as_ptr().cast())
 }
 

@@ -1,4 +1,5 @@
-//! Which job is current on this thread: one word, by two ways to reach it.
+//! Which job is current on this thread: one word, by two ways to reach it. (The second
+//! word of the assembly's is the pool's.)
 //!
 //! Rust code is inlined into its users, who could not link a hidden symbol, so it takes a
 //! `thread_local!`. In a shared library that would be a call to `__tls_get_addr`; the C
@@ -49,6 +50,22 @@ mod cell {
         // SAFETY: this thread's word.
         unsafe { context::thread_words().cast::<Option<Raw>>().write(job) }
     }
+
+    /// What [`set_pool_word`] has stored; null at first.
+    #[inline(always)]
+    pub(in crate::job) fn pool_word() -> *mut () {
+        // SAFETY: this thread's second word.
+        unsafe { context::thread_words().cast::<[*mut (); 2]>().read()[1] }
+    }
+
+    pub(in crate::job) fn set_pool_word(pool: *mut ()) {
+        // SAFETY: this thread's second word.
+        let word = unsafe { context::thread_words().cast::<*mut ()>().add(1) };
+        // SAFETY: as above.
+        unsafe { word.write(pool) }
+    }
 }
 
 pub(super) use cell::{get, set};
+#[cfg(feature = "capi")]
+pub(super) use cell::{pool_word, set_pool_word};

@@ -134,7 +134,7 @@ pub(crate) unsafe fn start(
         return Err(NotStarted::NoJobs);
     };
     entry.owner.store(this_thread(), Ordering::Relaxed);
-    entry.run.fetch_add(1, Ordering::Release);
+    entry.next_run();
     core.mode.set(CancelMode::Return);
     if let Some(ctx) = ctx {
         entry.ctx.store(ctx.as_ptr(), Ordering::Release);
@@ -178,7 +178,7 @@ unsafe fn run(raw: Raw, entry: &'static Entry) -> Answer {
         return Answer::Paused(entry.handle());
     }
     entry.ctx.store(ptr::null_mut(), Ordering::Release);
-    entry.run.fetch_add(1, Ordering::Release);
+    entry.next_run();
     pool::put(raw);
     // SAFETY: `c_entry` returns an int in the word.
     Answer::Finished(unsafe { back.word.assume_init() }.addr() as c_int)
@@ -307,6 +307,13 @@ impl Entry {
     fn handle(&self) -> Handle {
         let run = self.run.load(Ordering::Acquire) as usize;
         Handle((run << INDEX_BITS) | (self.index + 1))
+    }
+
+    /// The job starts, or has ended. Only its owner says so: a plain store will do.
+    #[inline(always)]
+    fn next_run(&self) {
+        let run = self.run.load(Ordering::Relaxed);
+        self.run.store(run.wrapping_add(1), Ordering::Release);
     }
 
     /// An entry for a job that has none.

@@ -1,10 +1,17 @@
 //! The jobs of one thread: a limit on all of them, and free ones ready to start.
+//!
+//! # Safety
+//!
+//! The pool's address is kept in a word of its thread from its first use to its end.
+#![cfg_attr(feature = "capi", allow(unsafe_code))]
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use super::StartError;
 use super::core::Raw;
+#[cfg(feature = "capi")]
+use super::current;
 use super::wait_ctx::WaitCtx;
 use crate::stack::StackConfig;
 
@@ -36,6 +43,29 @@ thread_local! {
     };
 }
 
+/// The pool of this thread, unless the thread is ending and it is gone already.
+#[cfg(not(feature = "capi"))]
+#[inline(always)]
+fn with<R>(f: impl FnOnce(&Pool) -> R) -> Option<R> {
+    POOL.try_with(f).ok()
+}
+
+/// As above, by a word of the thread's that is one load away: in a shared library a
+/// `thread_local!` costs a call.
+#[cfg(feature = "capi")]
+#[inline(always)]
+fn with<R>(f: impl FnOnce(&Pool) -> R) -> Option<R> {
+    // SAFETY: null, or set from the pool, which clears it when it goes.
+    if let Some(pool) = unsafe { current::pool_word().cast::<Pool>().as_ref() } {
+        return Some(f(pool));
+    }
+    let enter = |pool: &Pool| {
+        current::set_pool_word(std::ptr::from_ref(pool).cast_mut().cast());
+        f(pool)
+    };
+    POOL.try_with(enter).ok()
+}
+
 /// Sizes that contradict each other or exceed `i32::MAX`: see [`init_thread`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidPoolSize;
@@ -63,7 +93,7 @@ pub fn init_thread(max_size: usize, init_size: usize) -> Result<(), InvalidPoolS
         return Err(InvalidPoolSize);
     }
     // The pool of an ending thread is already gone.
-    let _ = POOL.try_with(|pool| {
+    with(|pool| {
         pool.max_size.set(max_size);
         pool.wanted.set(init_size.max(KEEP));
         if max_size != 0 {
@@ -83,7 +113,7 @@ pub fn init_thread(max_size: usize, init_size: usize) -> Result<(), InvalidPoolS
 /// affected. (ASYNC_cleanup_thread(3).)
 pub fn cleanup_thread() {
     // The pool of an ending thread is already gone.
-    let _ = POOL.try_with(|pool| {
+    with(|pool| {
         pool.max_size.set(0);
         pool.wanted.set(KEEP);
         pool.keep.set(0);
@@ -94,7 +124,7 @@ pub fn cleanup_thread() {
 /// The most recently freed job, or a new one.
 #[inline]
 pub(super) fn take(stack: StackConfig) -> Result<Raw, StartError> {
-    POOL.try_with(|pool| {
+    with(|pool| {
         if stack == StackConfig::DEFAULT
             && let Some(job) = pool.free.borrow_mut().pop()
         {
@@ -102,7 +132,7 @@ pub(super) fn take(stack: StackConfig) -> Result<Raw, StartError> {
         }
         pool.create(stack)
     })
-    .unwrap_or_else(|_| Ok(Raw::new(stack)?))
+    .unwrap_or_else(|| Ok(Raw::new(stack)?))
 }
 
 /// Takes back a job that has ended.
@@ -123,7 +153,7 @@ fn put_with(job: Raw, wait_ctx: WaitCtx) {
 
 #[inline(always)]
 fn keep_or_free(job: Raw) {
-    let kept = POOL.try_with(|pool| {
+    let kept = with(|pool| {
         let mut free = pool.free.borrow_mut();
         let keep = job.core().stack == StackConfig::DEFAULT && free.len() < pool.keep.get();
         if keep {
@@ -170,7 +200,10 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         #[cfg(feature = "capi")]
-        super::handle::orphan_all();
+        {
+            current::set_pool_word(std::ptr::null_mut());
+            super::handle::orphan_all();
+        }
         self.shrink_to(0);
     }
 }

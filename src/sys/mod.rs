@@ -13,8 +13,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 
 mod memory;
+#[cfg(feature = "capi")]
+mod symbols;
 
 pub(crate) use memory::{Advice, Mapping};
+#[cfg(feature = "capi")]
+pub(crate) use symbols::{
+    file_of, is_bound_to_us, is_symbolic, loads, symbol, symbol_of,
+};
 
 /// Bytes in a page.
 pub(crate) fn page_size() -> usize {
@@ -140,26 +146,4 @@ pub(crate) fn fork_generation() -> usize {
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     });
     FORKS.load(Ordering::Relaxed)
-}
-
-/// The address of a function that the program or one of its libraries has, or a libcrypto
-/// that was loaded for a plugin alone.
-#[cfg(feature = "capi")]
-pub(crate) fn symbol(name: &std::ffi::CStr) -> Option<*mut libc::c_void> {
-    // SAFETY: a NUL-terminated name.
-    let global = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    if !global.is_null() {
-        return Some(global);
-    }
-    [c"libcrypto.so.3", c"libcrypto.so.4"].into_iter().find_map(|library| {
-        // SAFETY: a NUL-terminated name; with RTLD_NOLOAD nothing is loaded or run.
-        let loaded = unsafe { libc::dlopen(library.as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_NOW) };
-        if loaded.is_null() {
-            return None;
-        }
-        // The reference is kept: the address must stay good.
-        // SAFETY: a library that is loaded, and a NUL-terminated name.
-        let found = unsafe { libc::dlsym(loaded, name.as_ptr()) };
-        (!found.is_null()).then_some(found)
-    })
 }
