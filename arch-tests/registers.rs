@@ -61,7 +61,7 @@ impl Side {
     ///
     /// # Safety
     /// `body` is a function with the C ABI that may be called with these arguments.
-    unsafe fn call(&mut self, body: *const (), arguments: [usize; 4]) -> Result<Words, String> {
+    unsafe fn call(&mut self, body: *const (), arguments: [usize; 6]) -> Result<Words, String> {
         self.values = array::from_fn(|_| self.random());
         let mut found = self.values;
         // SAFETY: forwarded.
@@ -107,18 +107,38 @@ struct Stub;
 
 unsafe extern "C-unwind" {
     #[link_name = "siding_0_1_resume"]
-    fn stub_resume(word: Word, tag: usize, link: *mut Link, came_back: *mut *mut Link) -> Words;
+    fn stub_resume(
+        word: Word,
+        tag: usize,
+        link: *mut Link,
+        a: *mut (),
+        b: *mut (),
+        then: *mut (),
+    ) -> Words;
     #[link_name = "siding_0_1_pause"]
     fn stub_pause(word: Word, tag: usize, link: *mut Link) -> Words;
     #[link_name = "siding_0_1_hand_over"]
     fn stub_hand_over(word: Word, tag: usize, from: *mut Link, to: *mut Link) -> Words;
 }
 
+/// What the stub's `resume` goes on in.
+unsafe extern "C-unwind" fn note(
+    word: Word,
+    tag: usize,
+    link: *mut Link,
+    came_back: *mut *mut Link,
+) -> Words {
+    // SAFETY: passed through from the call of the stub.
+    unsafe { came_back.write(link) };
+    Words { word, tag }
+}
+
 impl Switch for Stub {
     fn resume(side: &mut Side, crossing: &mut Crossing) -> Result<(), String> {
         let Crossing { link, word, tag } = *crossing;
         let came_back = (&raw mut crossing.link).expose_provenance();
-        let arguments = [word, tag, link.expose_provenance(), came_back];
+        let then = (note as *const ()).expose_provenance();
+        let arguments = [word, tag, link.expose_provenance(), came_back, 0, then];
         // SAFETY: the tests resume fresh and paused links only.
         let words = unsafe { side.call(stub_resume as *const (), arguments)? };
         (crossing.word, crossing.tag) = (from_word(words.word), words.tag);
@@ -128,7 +148,7 @@ impl Switch for Stub {
 
     fn pause(side: &mut Side, crossing: &mut Crossing) -> Result<(), String> {
         let Crossing { link, word, tag } = *crossing;
-        let arguments = [word, tag, link.expose_provenance(), 0];
+        let arguments = [word, tag, link.expose_provenance(), 0, 0, 0];
         // SAFETY: called by the job of this link.
         let words = unsafe { side.call(stub_pause as *const (), arguments)? };
         crossing.word = from_word(words.word);
@@ -138,7 +158,7 @@ impl Switch for Stub {
 
     fn hand_over(side: &mut Side, crossing: &mut Crossing, to: *mut Link) -> Result<(), String> {
         let Crossing { link, word, tag } = *crossing;
-        let arguments = [word, tag, link.expose_provenance(), to.expose_provenance()];
+        let arguments = [word, tag, link.expose_provenance(), to.expose_provenance(), 0, 0];
         // SAFETY: called by the job of this link; the other is fresh or paused.
         let words = unsafe { side.call(stub_hand_over as *const (), arguments)? };
         crossing.word = from_word(words.word);
@@ -199,19 +219,20 @@ unsafe extern "C" fn inline_hand_over(crossing: *mut Crossing, to: *mut Link) {
 
 impl Switch for Inline {
     fn resume(side: &mut Side, crossing: &mut Crossing) -> Result<(), String> {
-        let arguments = [ptr::from_mut(crossing).expose_provenance(), 0, 0, 0];
+        let arguments = [ptr::from_mut(crossing).expose_provenance(), 0, 0, 0, 0, 0];
         // SAFETY: the body takes a crossing.
         unsafe { side.call(inline_resume as *const (), arguments) }.map(drop)
     }
 
     fn pause(side: &mut Side, crossing: &mut Crossing) -> Result<(), String> {
-        let arguments = [ptr::from_mut(crossing).expose_provenance(), 0, 0, 0];
+        let arguments = [ptr::from_mut(crossing).expose_provenance(), 0, 0, 0, 0, 0];
         // SAFETY: the body takes a crossing.
         unsafe { side.call(inline_pause as *const (), arguments) }.map(drop)
     }
 
     fn hand_over(side: &mut Side, crossing: &mut Crossing, to: *mut Link) -> Result<(), String> {
-        let arguments = [ptr::from_mut(crossing).expose_provenance(), to.expose_provenance(), 0, 0];
+        let arguments =
+            [ptr::from_mut(crossing).expose_provenance(), to.expose_provenance(), 0, 0, 0, 0];
         // SAFETY: the body takes a crossing and a link.
         unsafe { side.call(inline_hand_over as *const (), arguments) }.map(drop)
     }
@@ -366,7 +387,7 @@ struct Turn<'a, T> {
 
 impl<T> Turn<'_, T> {
     fn take(mut self, side: &mut Side, body: unsafe extern "C" fn(&mut Self)) -> usize {
-        let arguments = [(&raw mut self).expose_provenance(), 0, 0, 0];
+        let arguments = [(&raw mut self).expose_provenance(), 0, 0, 0, 0, 0];
         // SAFETY: the body takes this turn.
         let done = unsafe { side.call(body as *const (), arguments) };
         done.expect("registers changed");

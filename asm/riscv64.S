@@ -21,7 +21,9 @@
  *     CFA -  16  s0                       CFA - 120  fs1
  *     CFA -  24  s1                         ...
  *       ...                               CFA - 200  fs11
- *     CFA - 104  s11                      CFA - 208  a3 (resume: came_back)
+ *     CFA - 104  s11                      CFA - 208  a3, CFA - 216 a4, CFA - 224 a5
+ *
+ * The last three are resume's own: what it passes on, and to whom.
  */
         .macro SAVE store, register, at
         \store  \register, \at(sp)
@@ -34,80 +36,87 @@
         .endm
 
         .macro SAVE_REGISTERS
-        addi    sp, sp, -208
-        .cfi_adjust_cfa_offset 208
-        SAVE    sd, ra, 200
-        SAVE    sd, s0, 192
-        SAVE    sd, s1, 184
-        SAVE    sd, s2, 176
-        SAVE    sd, s3, 168
-        SAVE    sd, s4, 160
-        SAVE    sd, s5, 152
-        SAVE    sd, s6, 144
-        SAVE    sd, s7, 136
-        SAVE    sd, s8, 128
-        SAVE    sd, s9, 120
-        SAVE    sd, s10, 112
-        SAVE    sd, s11, 104
-        SAVE    fsd, fs0, 96
-        SAVE    fsd, fs1, 88
-        SAVE    fsd, fs2, 80
-        SAVE    fsd, fs3, 72
-        SAVE    fsd, fs4, 64
-        SAVE    fsd, fs5, 56
-        SAVE    fsd, fs6, 48
-        SAVE    fsd, fs7, 40
-        SAVE    fsd, fs8, 32
-        SAVE    fsd, fs9, 24
-        SAVE    fsd, fs10, 16
-        SAVE    fsd, fs11, 8
-        sd      a3, 0(sp)
+        addi    sp, sp, -224
+        .cfi_adjust_cfa_offset 224
+        SAVE    sd, ra, 216
+        SAVE    sd, s0, 208
+        SAVE    sd, s1, 200
+        SAVE    sd, s2, 192
+        SAVE    sd, s3, 184
+        SAVE    sd, s4, 176
+        SAVE    sd, s5, 168
+        SAVE    sd, s6, 160
+        SAVE    sd, s7, 152
+        SAVE    sd, s8, 144
+        SAVE    sd, s9, 136
+        SAVE    sd, s10, 128
+        SAVE    sd, s11, 120
+        SAVE    fsd, fs0, 112
+        SAVE    fsd, fs1, 104
+        SAVE    fsd, fs2, 96
+        SAVE    fsd, fs3, 88
+        SAVE    fsd, fs4, 80
+        SAVE    fsd, fs5, 72
+        SAVE    fsd, fs6, 64
+        SAVE    fsd, fs7, 56
+        SAVE    fsd, fs8, 48
+        SAVE    fsd, fs9, 40
+        SAVE    fsd, fs10, 32
+        SAVE    fsd, fs11, 24
+        sd      a3, 16(sp)
+        sd      a4, 8(sp)
+        sd      a5, 0(sp)
         .endm
 
         .macro RESTORE_REGISTERS
-        ld      a3, 0(sp)
-        RESTORE fld, fs11, 8
-        RESTORE fld, fs10, 16
-        RESTORE fld, fs9, 24
-        RESTORE fld, fs8, 32
-        RESTORE fld, fs7, 40
-        RESTORE fld, fs6, 48
-        RESTORE fld, fs5, 56
-        RESTORE fld, fs4, 64
-        RESTORE fld, fs3, 72
-        RESTORE fld, fs2, 80
-        RESTORE fld, fs1, 88
-        RESTORE fld, fs0, 96
-        RESTORE ld, s11, 104
-        RESTORE ld, s10, 112
-        RESTORE ld, s9, 120
-        RESTORE ld, s8, 128
-        RESTORE ld, s7, 136
-        RESTORE ld, s6, 144
-        RESTORE ld, s5, 152
-        RESTORE ld, s4, 160
-        RESTORE ld, s3, 168
-        RESTORE ld, s2, 176
-        RESTORE ld, s1, 184
-        RESTORE ld, s0, 192
-        RESTORE ld, ra, 200
-        addi    sp, sp, 208
-        .cfi_adjust_cfa_offset -208
+        ld      a3, 16(sp)
+        ld      a4, 8(sp)
+        ld      t1, 0(sp)
+        RESTORE fld, fs11, 24
+        RESTORE fld, fs10, 32
+        RESTORE fld, fs9, 40
+        RESTORE fld, fs8, 48
+        RESTORE fld, fs7, 56
+        RESTORE fld, fs6, 64
+        RESTORE fld, fs5, 72
+        RESTORE fld, fs4, 80
+        RESTORE fld, fs3, 88
+        RESTORE fld, fs2, 96
+        RESTORE fld, fs1, 104
+        RESTORE fld, fs0, 112
+        RESTORE ld, s11, 120
+        RESTORE ld, s10, 128
+        RESTORE ld, s9, 136
+        RESTORE ld, s8, 144
+        RESTORE ld, s7, 152
+        RESTORE ld, s6, 160
+        RESTORE ld, s5, 168
+        RESTORE ld, s4, 176
+        RESTORE ld, s3, 184
+        RESTORE ld, s2, 192
+        RESTORE ld, s1, 200
+        RESTORE ld, s0, 208
+        RESTORE ld, ra, 216
+        addi    sp, sp, 224
+        .cfi_adjust_cfa_offset -224
         .endm
 
 /* Between the load of sp and the landing, the frame that was left is found
- * through its record: CFA = *(register + \record + 24) + 208.
- * DW_CFA_def_cfa_expression, 6 bytes: DW_OP_breg<n>, DW_OP_deref, DW_OP_plus_uconst 208. */
+ * through its record: CFA = *(register + \record + 24) + 224.
+ * DW_CFA_def_cfa_expression, 6 bytes: DW_OP_breg<n>, DW_OP_deref, DW_OP_plus_uconst 224. */
         .macro CFA_FROM_RECORD breg, record
-        .cfi_escape 0x0f, 6, \breg, \record + 24, 0x06, 0x23, 0xd0, 0x01
+        .cfi_escape 0x0f, 6, \breg, \record + 24, 0x06, 0x23, 0xe0, 0x01
         .endm
 #define BREG_A2 0x7c
 #define BREG_A4 0x7e
 
-        /* struct Words resume(Word word, Word tag, Link *link, Link **came_back)
+        /* struct Words resume(Word word, Word tag, Link *link, a, b, then)
          *
-         * a0 = word, a1 = tag, a2 = link, a3 = where to note who came back.
-         * Returns a0 = word, a1 = tag, handed over by whoever paused or finished. */
+         * a0 = word, a1 = tag, a2 = link, a3 = a, a4 = b, a5 = then.
+         * When somebody pauses or finishes, goes on in
+         *     then(word, tag, link of who came back, a, b)
+         * in its own place: one frame fewer between the switch and the caller, so one
+         * return fewer that is predicted wrong. */
 FUNCTION(resume)
 SIDING(resume):
         .cfi_startproc
@@ -126,8 +135,7 @@ SIDING(resume):
         nop
 LABEL(resume_landing)
         RESTORE_REGISTERS
-        sd      a2, 0(a3)
-        ret
+        jr      t1
         .cfi_endproc
 END(resume)
 

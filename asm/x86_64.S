@@ -42,7 +42,9 @@
  *     CFA -  8  return address         CFA - 40  r13
  *     CFA - 16  rbp                    CFA - 48  r14
  *     CFA - 24  rbx                    CFA - 56  r15
- *     CFA - 32  r12                    CFA - 64  rcx (resume: came_back)
+ *     CFA - 32  r12                    CFA - 64  rcx, CFA - 72 r8, CFA - 80 r9
+ *
+ * The last three are resume's own: what it passes on, and to whom.
  */
         .macro SAVE_REGISTERS
         push    rbp
@@ -65,9 +67,17 @@
         .cfi_rel_offset r15, 0
         push    rcx
         .cfi_adjust_cfa_offset 8
+        push    r8
+        .cfi_adjust_cfa_offset 8
+        push    r9
+        .cfi_adjust_cfa_offset 8
         .endm
 
         .macro RESTORE_REGISTERS
+        pop     r9
+        .cfi_adjust_cfa_offset -8
+        pop     r8
+        .cfi_adjust_cfa_offset -8
         pop     rcx
         .cfi_adjust_cfa_offset -8
         pop     r15
@@ -91,18 +101,21 @@
         .endm
 
 /* Between the load of rsp and the landing, the frame that was left is found
- * through its record: CFA = *(register + \record + 24) + 64.
- * DW_CFA_def_cfa_expression, 5 bytes: DW_OP_breg<n>, DW_OP_deref, DW_OP_plus_uconst 64. */
+ * through its record: CFA = *(register + \record + 24) + 80.
+ * DW_CFA_def_cfa_expression, 5 bytes: DW_OP_breg<n>, DW_OP_deref, DW_OP_plus_uconst 80. */
         .macro CFA_FROM_RECORD breg, record
-        .cfi_escape 0x0f, 5, \breg, \record + 24, 0x06, 0x23, 64
+        .cfi_escape 0x0f, 5, \breg, \record + 24, 0x06, 0x23, 80
         .endm
 #define BREG_RAX 0x70
 #define BREG_RDX 0x71
 
-        /* struct Words resume(Word word, Word tag, Link *link, Link **came_back)
+        /* struct Words resume(Word word, Word tag, Link *link, a, b, then)
          *
-         * rdi = word, rsi = tag, rdx = link, rcx = where to note who came back.
-         * Returns rax = word, rdx = tag, handed over by whoever paused or finished. */
+         * rdi = word, rsi = tag, rdx = link, rcx = a, r8 = b, r9 = then.
+         * When somebody pauses or finishes, goes on in
+         *     then(word, tag, link of who came back, a, b)
+         * in its own place: one frame fewer between the switch and the caller, so one
+         * return fewer that is predicted wrong. */
 FUNCTION(resume)
 SIDING(resume):
         .cfi_startproc
@@ -122,10 +135,7 @@ SIDING(resume):
 LABEL(resume_landing)
         _CET_ENDBR
         RESTORE_REGISTERS
-        mov     [rcx], rdx
-        mov     rax, rdi
-        mov     rdx, rsi
-        ret
+        jmp     r9
         .cfi_endproc
 END(resume)
 

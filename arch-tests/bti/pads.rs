@@ -101,11 +101,22 @@ fn in_the_copy(symbol: Label) -> usize {
 
 impl Switch for Copied {
     fn resume(link: *mut Link, word: usize) -> (*mut Link, usize) {
-        type Resume = extern "C" fn(usize, usize, *mut Link, *mut *mut Link) -> Words;
+        type Then = extern "C" fn(Word, usize, *mut Link, *mut *mut Link) -> Words;
+        type Resume = extern "C" fn(usize, usize, *mut Link, *mut *mut Link, usize, Then) -> Words;
+        extern "C" fn note(
+            word: Word,
+            tag: usize,
+            link: *mut Link,
+            came_back: *mut *mut Link,
+        ) -> Words {
+            // SAFETY: passed through from below.
+            unsafe { came_back.write(link) };
+            Words { word, tag }
+        }
         // SAFETY: the copy is that function.
         let resume: Resume = unsafe { std::mem::transmute(in_the_copy(asm_resume)) };
         let mut came_back = link;
-        let words = resume(word, 0, link, &mut came_back);
+        let words = resume(word, 0, link, &mut came_back, 0, note);
         (came_back, number(words.word))
     }
 

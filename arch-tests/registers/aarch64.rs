@@ -66,7 +66,7 @@ macro_rules! each {
 pub(crate) unsafe extern "C" fn fill_call_store(
     values: *mut Values,
     body: *const (),
-    arguments: *const [usize; 4],
+    arguments: *const [usize; 6],
 ) -> Words {
     naked_asm!(
         "sub sp, sp, 176",
@@ -77,6 +77,7 @@ pub(crate) unsafe extern "C" fn fill_call_store(
         "mov x9, x2",
         "ldp x0, x1, [x9]",
         "ldp x2, x3, [x9, 16]",
+        "ldp x4, x5, [x9, 32]",
         "blr x16",
         "ldr x9, [sp, 160]",
         each!("st", "x9"),

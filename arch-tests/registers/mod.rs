@@ -2,7 +2,7 @@
 //!
 //! * `NAMES`: every register a callee must preserve, in the order of their values;
 //!   `RESERVED` and `FP`: which of them go into the record;
-//! * `fill_call_store`: fills them from `values`, calls `body` with four arguments, stores
+//! * `fill_call_store`: fills them from `values`, calls `body` with six arguments, stores
 //!   what they hold then back to `values`, and returns what `body` returned;
 //! * `sp_and_fp`: an entry function, or any callee, that makes an aligned store at the
 //!   top of its frame and returns the stack pointer its caller had at the call, and the
@@ -21,6 +21,6 @@ use crate::arch::{Entry, Words};
 /// A value for each of [`NAMES`].
 pub(crate) type Values = [u64; NAMES.len()];
 
-const _: unsafe extern "C" fn(*mut Values, *const (), *const [usize; 4]) -> Words = fill_call_store;
+const _: unsafe extern "C" fn(*mut Values, *const (), *const [usize; 6]) -> Words = fill_call_store;
 const _: Entry = sp_and_fp;
 const _: [usize; 3] = [FP, RESERVED, FP_ABOVE_PAIR];

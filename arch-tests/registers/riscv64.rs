@@ -122,7 +122,7 @@ macro_rules! each {
 pub(crate) unsafe extern "C" fn fill_call_store(
     values: *mut Values,
     body: *const (),
-    arguments: *const [usize; 4],
+    arguments: *const [usize; 6],
 ) -> Words {
     naked_asm!(
         // LLVM forgets the target's features in a module of naked functions alone.
@@ -139,6 +139,8 @@ pub(crate) unsafe extern "C" fn fill_call_store(
         "ld a1, 8(t2)",
         "ld a2, 16(t2)",
         "ld a3, 24(t2)",
+        "ld a4, 32(t2)",
+        "ld a5, 40(t2)",
         "jalr t1",
         "ld t2, 200(sp)",
         each!("sd", "fsd", "t2"),

@@ -15,7 +15,7 @@ pub(crate) const FP_ABOVE_PAIR: usize = 0;
 pub(crate) unsafe extern "C" fn fill_call_store(
     values: *mut Values,
     body: *const (),
-    arguments: *const [usize; 4],
+    arguments: *const [usize; 6],
 ) -> Words {
     naked_asm!(
         "push rbx",
@@ -35,6 +35,8 @@ pub(crate) unsafe extern "C" fn fill_call_store(
         "mov rdi, [rdx]",
         "mov rsi, [rdx + 8]",
         "mov rcx, [rdx + 24]",
+        "mov r8, [rdx + 32]",
+        "mov r9, [rdx + 40]",
         "mov rdx, [rdx + 16]",
         "call rax",
         "pop rdi",

@@ -131,6 +131,7 @@ pub(crate) fn stack_pointer() -> usize {
 /// The body of a naked function: goes on in `$to`, which finds the return address of the
 /// call as its third argument.
 #[cfg(feature = "capi")]
+#[allow(unused_macros, unused_imports, reason = "the ABI's own")]
 macro_rules! with_caller {
     ($to:path) => {
         core::arch::naked_asm!(

@@ -3,11 +3,18 @@
 //! None of these functions may be inlined into another crate: they name hidden
 //! symbols, which a Rust `dylib` could not link.
 
+use core::ptr;
+#[cfg(feature = "capi")]
+use core::{ffi::c_int, mem};
+
 use super::{Landed, Link, Word, Words};
+
+/// What the stub passes on unseen.
+pub(crate) type Any = *mut ();
 
 unsafe extern "C-unwind" {
     #[link_name = "siding_0_1_resume"]
-    fn asm_resume(word: Word, tag: usize, link: *mut Link, came_back: *mut *mut Link) -> Words;
+    fn asm_resume(word: Word, tag: usize, link: *mut Link, a: Any, b: Any, then: Any) -> Words;
     #[link_name = "siding_0_1_pause"]
     fn asm_pause(word: Word, tag: usize, link: *mut Link) -> Words;
     #[link_name = "siding_0_1_hand_over"]
@@ -30,9 +37,53 @@ pub(crate) fn prepare() -> usize {
 #[allow(dead_code, reason = "which forms are used depends on --cfg siding_outline and features")]
 pub(crate) unsafe fn resume(link: *mut Link, word: Word, tag: usize) -> Landed {
     let mut came_back = link;
-    // SAFETY: the caller vouches for `link`; `came_back` outlives the call.
-    let Words { word, tag } = unsafe { asm_resume(word, tag, link, &mut came_back) };
+    let (a, then) = ((&raw mut came_back).cast(), note as *mut ());
+    // SAFETY: the caller vouches for `link`; `then` takes an `a` like this.
+    let Words { word, tag } = unsafe { asm_resume(word, tag, link, a, ptr::null_mut(), then) };
     Landed { link: came_back, word, tag }
+}
+
+/// Notes who came back.
+///
+/// # Safety
+/// `came_back` is writable.
+unsafe extern "C-unwind" fn note(
+    word: Word,
+    tag: usize,
+    link: *mut Link,
+    came_back: *mut *mut Link,
+) -> Words {
+    // SAFETY: by this function's contract.
+    unsafe { came_back.write(link) };
+    Words { word, tag }
+}
+
+/// What [`resume_then`] goes on in: word, tag, who came back, and the two it was given.
+#[cfg(feature = "capi")]
+pub(crate) type Then = unsafe extern "C-unwind" fn(Word, usize, *mut Link, Any, Any) -> c_int;
+
+/// As [`resume`], as the last act of the caller: goes on in `then`, with `a` and `b`, and
+/// returns what that returns.
+///
+/// # Safety
+/// As for the inlined form; `then` may be called like that.
+#[inline(always)]
+#[cfg(feature = "capi")]
+pub(crate) unsafe fn resume_then(
+    link: *mut Link,
+    word: Word,
+    tag: usize,
+    a: Any,
+    b: Any,
+    then: Then,
+) -> c_int {
+    /// `asm_resume` with what `then` returns: with the caller's own type, so that the call
+    /// can be a jump.
+    type Resume = unsafe extern "C-unwind" fn(Word, usize, *mut Link, Any, Any, Then) -> c_int;
+    // SAFETY: the stub leaves the result to `then`.
+    let resume = unsafe { mem::transmute::<*const (), Resume>(asm_resume as *const ()) };
+    // SAFETY: by this function's contract.
+    unsafe { resume(word, tag, link, a, b, then) }
 }
 
 /// [`pause`](super::pause) by the stub.

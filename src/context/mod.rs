@@ -21,15 +21,17 @@
 #![allow(unsafe_code)]
 
 use std::any::Any;
+#[cfg(feature = "capi")]
+use std::ffi::c_int;
 use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 
 use crate::arch::{self, STACK_ALIGN};
 
-#[cfg(feature = "capi")]
-pub(crate) use crate::arch::thread_words;
 pub(crate) use crate::arch::{Entry, FpControl, Landed, Link, Word, Words, stack_pointer};
+#[cfg(feature = "capi")]
+pub(crate) use crate::arch::{stub::Then, thread_words};
 use crate::stack::{self, Stack, StackError};
 
 /// What accompanies the word across a switch.
@@ -268,19 +270,22 @@ pub(crate) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: us
     unsafe { arch::resume(control.as_ptr().cast(), word, tag) }
 }
 
-/// As [`resume`], out of line: a foreign unwind out of an entry without a catch may pass.
+/// As [`resume`], out of line, so that a foreign unwind out of an entry without a catch may
+/// pass; and as the last act of the caller, who goes on in `then(word, tag, link, a, b)`.
 ///
 /// # Safety
-/// As [`resume`].
+/// As [`resume`]; `then` may be called like that.
 #[cfg(feature = "capi")]
 #[inline(always)]
-pub(crate) unsafe fn resume_unwindable<X>(
+pub(crate) unsafe fn resume_then<X>(
     control: NonNull<Control<X>>,
-    word: Word,
     tag: usize,
-) -> Landed {
-    // SAFETY: by the contract of `resume`.
-    unsafe { arch::stub::resume(control.as_ptr().cast(), word, tag) }
+    a: *mut (),
+    b: *mut (),
+    then: Then,
+) -> c_int {
+    // SAFETY: by the contract of this function.
+    unsafe { arch::stub::resume_then(control.as_ptr().cast(), Word::uninit(), tag, a, b, then) }
 }
 
 /// Leaves the running context for its resumer; returns when it is resumed.

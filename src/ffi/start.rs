@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::libcrypto::{self, Reason};
 use super::{AsyncJob, AsyncWaitCtx, FAILED, OK, guarded, put};
 use crate::arch::with_caller;
-use crate::job::handle::{self, Answer, Function, Handle, NotStarted, Unusable};
+use crate::job::handle::{self, Answer, Function, Handle, Link, NotStarted, Ready, Unusable, Word};
 use crate::job::{self, WaitCtx};
 
 const ERR: c_int = 0;
@@ -21,6 +21,8 @@ const FINISH: c_int = 3;
 /// # Safety
 /// As declared in `siding/async.h`: every pointer is NULL or valid for its purpose.
 // Not guarded: nothing here panics, and `pthread_exit` in the job must be able to pass.
+// Entering the job is the last act, so that one return leads from the switch to the caller:
+// each further one would be predicted wrong.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn ASYNC_start_job(
     job: *mut *mut AsyncJob,
@@ -30,31 +32,40 @@ pub unsafe extern "C-unwind" fn ASYNC_start_job(
     args: *mut c_void,
     size: usize,
 ) -> c_int {
-    // SAFETY: NULL, or a pointer the caller may have written through.
-    let Some(job) = (unsafe { job.as_mut() }) else {
-        return fail(Reason::PassedNull);
-    };
-    let answer = if !job.is_null() {
-        resume(job)
-    } else if let Some(func) = func {
-        // SAFETY: by this function's contract.
-        unsafe { start(ctx, func, args, size) }
-    } else {
-        return fail(Reason::PassedNull);
-    };
-    match answer {
-        Ok(Answer::Paused(handle)) => {
-            *job = handle.as_ptr();
-            PAUSE
-        }
-        Ok(Answer::Finished(value)) => {
-            *job = ptr::null_mut();
-            // SAFETY: by this function's contract.
-            unsafe { put(ret, value) };
-            FINISH
-        }
+    // SAFETY: by this function's contract.
+    match unsafe { ready(job, ctx, func, args, size) } {
+        // SAFETY: `start_came_back` is for this, and its pointers are by this function's contract.
+        Ok(ready) => unsafe { ready.enter_then(job.cast(), ret.cast(), start_came_back) },
         Err(code) => code,
     }
+}
+
+/// A job to enter, which has begun: a new one, or the one that `job` names.
+///
+/// # Safety
+/// As [`ASYNC_start_job`].
+#[inline(never)]
+unsafe extern "C-unwind" fn ready(
+    job: *mut *mut AsyncJob,
+    ctx: *mut AsyncWaitCtx,
+    func: Option<Function>,
+    args: *mut c_void,
+    size: usize,
+) -> Result<Ready, c_int> {
+    // SAFETY: NULL, or a pointer the caller may have written through.
+    let Some(job) = (unsafe { job.as_mut() }) else {
+        return Err(fail(Reason::PassedNull));
+    };
+    let ready = if !job.is_null() {
+        resume(job)?
+    } else if let Some(func) = func {
+        // SAFETY: by this function's contract.
+        unsafe { start(ctx, func, args, size) }?
+    } else {
+        return Err(fail(Reason::PassedNull));
+    };
+    ready.begin();
+    Ok(ready)
 }
 
 /// # Safety
@@ -64,16 +75,14 @@ unsafe fn start(
     func: Function,
     args: *mut c_void,
     size: usize,
-) -> Result<Answer, c_int> {
+) -> Result<Ready, c_int> {
     // SAFETY: NULL, or from `ASYNC_WAIT_CTX_new` and not freed; borrowed for this call.
     let ctx = (!ctx.is_null()).then(|| ManuallyDrop::new(unsafe { WaitCtx::from_ptr(ctx.cast()) }));
-    let before = libcrypto::default_ctx();
     // SAFETY: by this function's contract.
-    let answer = unsafe { handle::start(func, args, size, ctx.as_deref()) };
-    match answer {
-        Ok(answer) => {
-            put_back(before, &answer);
-            Ok(answer)
+    match unsafe { handle::start(func, args, size, ctx.as_deref()) } {
+        Ok(ready) => {
+            pack(&ready, libcrypto::default_ctx());
+            Ok(ready)
         }
         // No error: up to 3.6 libssl looks at the queue before it looks at what we want.
         Err(NotStarted::NoJobs) => Err(NO_JOBS),
@@ -81,31 +90,61 @@ unsafe fn start(
     }
 }
 
-fn resume(job: &mut *mut AsyncJob) -> Result<Answer, c_int> {
-    let handle = Handle::from_ptr((*job).cast());
-    if let Err(why) = handle::usable(handle) {
-        if why == Unusable::Stale {
-            *job = ptr::null_mut();
+fn resume(job: &mut *mut AsyncJob) -> Result<Ready, c_int> {
+    let ready = match handle::paused(Handle::from_ptr((*job).cast())) {
+        Ok(ready) => ready,
+        Err(why) => {
+            if why == Unusable::Stale {
+                *job = ptr::null_mut();
+            }
+            return Err(fail(Reason::Internal));
         }
-        return Err(fail(Reason::Internal));
-    }
-    let luggage = handle::luggage(handle).map_or(ptr::null_mut(), |l| l.load(Ordering::Relaxed));
-    let Ok(before) = libcrypto::enter_default_ctx(luggage) else {
+    };
+    let inside =
+        ready.luggage().map_or(ptr::null_mut(), |luggage| luggage.inside.load(Ordering::Relaxed));
+    let Ok(before) = libcrypto::enter_default_ctx(inside) else {
         return Err(fail(Reason::Internal));
     };
-    let Ok(answer) = handle::resume(handle) else { return Err(fail(Reason::Internal)) };
-    put_back(before, &answer);
-    Ok(answer)
+    pack(&ready, before);
+    Ok(ready)
 }
 
-/// The job's default library context goes with it; the caller gets its own back.
-fn put_back(before: *mut c_void, answer: &Answer) {
-    let jobs = libcrypto::swap_default_ctx(before);
-    if let Answer::Paused(handle) = answer
-        && let Some(luggage) = handle::luggage(*handle)
-    {
-        luggage.store(jobs, Ordering::Relaxed);
+/// The caller's default library context, for when the job comes back.
+fn pack(ready: &Ready, outside: *mut c_void) {
+    if let Some(luggage) = ready.luggage() {
+        luggage.outside.store(outside, Ordering::Relaxed);
     }
+}
+
+/// Where [`ASYNC_start_job`] goes on.
+///
+/// # Safety
+/// Called by `enter_then` with the pointers of a call of `ASYNC_start_job`.
+unsafe extern "C-unwind" fn start_came_back(
+    word: Word,
+    tag: usize,
+    link: *mut Link,
+    job: *mut (),
+    ret: *mut (),
+) -> c_int {
+    // SAFETY: by this function's contract.
+    let (answer, outside) = unsafe { handle::came_back(word, tag, link) };
+    // The job's default library context goes with it; the caller gets its own back.
+    let inside = libcrypto::swap_default_ctx(outside);
+    let (handle, code) = match answer {
+        Answer::Paused(handle, luggage) => {
+            luggage.inside.store(inside, Ordering::Relaxed);
+            (handle.as_ptr(), PAUSE)
+        }
+        Answer::Finished(value) => {
+            // SAFETY: NULL or writable.
+            unsafe { put(ret.cast(), value) };
+            (ptr::null_mut(), FINISH)
+        }
+    };
+    // SAFETY: not NULL, or no job would have been entered.
+    unsafe { job.cast::<*mut AsyncJob>().write(handle) };
+    code
 }
 
 fn fail(reason: Reason) -> c_int {

@@ -178,22 +178,27 @@ impl Raw {
         unsafe { self.enter(tag::GO) }
     }
 
-    /// As [`enter`](Self::enter), by the stub: a foreign unwind may pass through.
+    /// As [`enter`](Self::enter) after [`begin`](Self::begin), by the stub and as the last
+    /// act of the caller: see [`context::resume_then`].
     ///
     /// # Safety
-    /// As `enter`.
+    /// As `enter`; it has begun; `then` begins with [`Back::from`], and takes `a` and `b`.
     #[cfg(feature = "capi")]
     #[inline(always)]
-    pub(super) unsafe fn enter_unwindable(self, how: usize) -> Back {
-        self.begin();
+    pub(super) unsafe fn enter_then(
+        self,
+        how: usize,
+        a: *mut (),
+        b: *mut (),
+        then: context::Then,
+    ) -> std::ffi::c_int {
         // SAFETY: armed or paused, by this function's contract.
-        let landed = unsafe { context::resume_unwindable(self.0, Word::uninit(), how) };
-        Back::from(landed)
+        unsafe { context::resume_then(self.0, how, a, b, then) }
     }
 
     /// Makes it the current job.
     #[inline(always)]
-    fn begin(self) {
+    pub(super) fn begin(self) {
         let core = self.core();
         core.parent.set(current::get());
         current::set(Some(self));
@@ -358,9 +363,14 @@ impl Core {
     #[inline(always)]
     fn swap_fp_control(&self) {
         if let Some(theirs) = self.fp.get() {
-            self.fp.set(Some(context::FpControl::read()));
-            theirs.write();
+            self.exchange_fp_control(theirs);
         }
+    }
+
+    #[inline(never)]
+    fn exchange_fp_control(&self, theirs: context::FpControl) {
+        self.fp.set(Some(context::FpControl::read()));
+        theirs.write();
     }
 }
 

@@ -17,10 +17,11 @@ use std::ptr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use super::core::{Core, Raw};
+use super::core::{Back, Core, Raw};
 use super::wait_ctx::WaitCtx;
 use super::{CancelMode, current, pool};
-use crate::context::{self, Control, Link, Word, Words, tag};
+use crate::context::{self, Control, Landed, Then, Words, tag};
+pub(crate) use crate::context::{Link, Word};
 use crate::stack::StackConfig;
 
 /// What C calls a job: never zero.
@@ -32,8 +33,18 @@ pub(crate) type Function = unsafe extern "C-unwind" fn(*mut c_void) -> c_int;
 
 /// How far a C job got.
 pub(crate) enum Answer {
-    Paused(Handle),
+    /// With what is kept with it.
+    Paused(Handle, &'static Luggage),
     Finished(c_int),
+}
+
+/// What the C ABI keeps with a job: two words of its own.
+#[derive(Default)]
+pub(crate) struct Luggage {
+    /// For as long as the job is paused.
+    pub(crate) inside: AtomicPtr<c_void>,
+    /// For as long as it runs.
+    pub(crate) outside: AtomicPtr<c_void>,
 }
 
 /// Why a handle cannot be resumed.
@@ -46,6 +57,7 @@ pub(crate) enum Unusable {
 }
 
 /// One job that C has started.
+#[repr(align(64))]
 pub(super) struct Entry {
     index: usize,
     /// The number of the run. Odd while a job is live.
@@ -54,17 +66,16 @@ pub(super) struct Entry {
     owner: AtomicUsize,
     /// What `get_wait_ctx` answers.
     ctx: AtomicPtr<c_void>,
-    /// A word that the caller of `start` and `resume` keeps with a paused job.
-    pub(super) luggage: AtomicPtr<c_void>,
+    luggage: Luggage,
 }
 
 /// Low bits of a handle that are an index, plus one; the rest is the run.
-const INDEX_BITS: u32 = usize::BITS / 2 - 4;
-const FIRST_CHUNK: usize = 64;
-const CHUNKS: usize = INDEX_BITS as usize - FIRST_CHUNK.ilog2() as usize;
+const INDEX_BITS: u32 = 28;
+const CHUNK: usize = 1 << 10;
 
-/// Chunk `n` has `FIRST_CHUNK << n` entries.
-static TABLE: [AtomicPtr<Entry>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
+/// Chunks of entries, made as needed.
+static TABLE: [AtomicPtr<Entry>; (1 << INDEX_BITS) / CHUNK] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; (1 << INDEX_BITS) / CHUNK];
 static FREE: Mutex<Free> = Mutex::new(Free { entries: Vec::new(), chunks: 0 });
 
 struct Free {
@@ -115,7 +126,11 @@ pub(crate) enum NotStarted {
     Args,
 }
 
-/// Starts a job that calls `function` with a copy of `size` bytes at `args`.
+/// A job that is about to be entered: armed or paused, and this thread's.
+pub(crate) struct Ready(Raw);
+
+/// Readies a job that calls `function` with a copy of `size` bytes at `args`, which stay
+/// until it has been entered.
 ///
 /// # Safety
 /// `args` is null or has `size` readable bytes; `function` may be called with a copy.
@@ -124,7 +139,7 @@ pub(crate) unsafe fn start(
     args: *const c_void,
     size: usize,
     ctx: Option<&WaitCtx>,
-) -> Result<Answer, NotStarted> {
+) -> Result<Ready, NotStarted> {
     // SAFETY: by this function's contract.
     let args = unsafe { Args::new(args, size) }.ok_or(NotStarted::Args)?;
     let raw = pool::take(StackConfig::DEFAULT).map_err(|_| NotStarted::NoJobs)?;
@@ -142,46 +157,71 @@ pub(crate) unsafe fn start(
     }
     // SAFETY: the job comes from the pool, and a `Body` is small.
     unsafe { context::arm_with::<_, _, ()>(raw.0, Body { function, args }, c_entry) };
-    // SAFETY: armed, and this thread's.
-    Ok(unsafe { run(raw, entry) })
+    Ok(Ready(raw))
 }
 
-/// Whether a handle is that of a paused job of this thread.
-pub(crate) fn usable(handle: Handle) -> Result<(), Unusable> {
-    paused(handle).map(|_| ())
-}
-
-/// Goes on with a paused job.
-pub(crate) fn resume(handle: Handle) -> Result<Answer, Unusable> {
-    let (raw, entry) = paused(handle)?;
-    // SAFETY: paused, and this thread's.
-    Ok(unsafe { run(raw, entry) })
-}
-
-fn paused(handle: Handle) -> Result<(Raw, &'static Entry), Unusable> {
+/// A paused job of this thread, to go on with.
+#[inline(always)]
+pub(crate) fn paused(handle: Handle) -> Result<Ready, Unusable> {
     let entry = handle.entry().ok_or(Unusable::Stale)?;
     if entry.owner.load(Ordering::Relaxed) != this_thread() {
         return Err(Unusable::Busy);
     }
     let raw = Raw(ptr::NonNull::new(entry.job.load(Ordering::Relaxed)).ok_or(Unusable::Stale)?);
-    if raw.is_running() { Err(Unusable::Busy) } else { Ok((raw, entry)) }
+    if raw.is_running() { Err(Unusable::Busy) } else { Ok(Ready(raw)) }
 }
 
-/// # Safety
-/// The job is armed or paused, and belongs to this thread.
-#[inline(always)]
-unsafe fn run(raw: Raw, entry: &'static Entry) -> Answer {
-    // SAFETY: by this function's contract. Out of line, so that a foreign unwind
-    // (`pthread_exit`) may pass.
-    let back = unsafe { raw.enter_unwindable(tag::GO) };
-    if back.tag == tag::PAUSED {
-        return Answer::Paused(entry.handle());
+impl Ready {
+    /// The two words that the caller of `start` and `paused` keeps with a job.
+    #[inline(always)]
+    pub(crate) fn luggage(&self) -> Option<&'static Luggage> {
+        self.0.core().entry.get().map(|entry| &entry.luggage)
     }
+
+    /// Makes it the current job; [`enter_then`](Self::enter_then) must follow.
+    #[inline(always)]
+    pub(crate) fn begin(&self) {
+        self.0.begin();
+    }
+
+    /// Enters it, as the last act of the caller, who goes on in
+    /// `then(word, tag, link, a, b)`; a foreign unwind (`pthread_exit`) may pass.
+    ///
+    /// # Safety
+    /// It has begun; `then` begins with [`came_back`], and may be called with `a` and `b`.
+    #[inline(always)]
+    pub(crate) unsafe fn enter_then(self, a: *mut (), b: *mut (), then: Then) -> c_int {
+        // SAFETY: armed or paused; see this function's contract.
+        unsafe { self.0.enter_then(tag::GO, a, b, then) }
+    }
+}
+
+/// What came back from [`Ready::enter_then`], and what was left outside.
+///
+/// # Safety
+/// The arguments are those of the `then`, and this is the first that is done with them.
+#[inline(always)]
+pub(crate) unsafe fn came_back(word: Word, tag: usize, link: *mut Link) -> (Answer, *mut c_void) {
+    let back = Back::from(Landed { link, word, tag });
+    let entry = back.job.core().entry.get();
+    // SAFETY: only jobs that `start` has readied are entered by a `Ready`, and a driver that
+    // lets jobs hand over to each other has none of them.
+    let entry = unsafe { entry.unwrap_unchecked() };
+    let outside = entry.luggage.outside.load(Ordering::Relaxed);
+    if back.is_paused() {
+        (Answer::Paused(entry.handle(), &entry.luggage), outside)
+    } else {
+        (Answer::Finished(finished(back, entry)), outside)
+    }
+}
+
+#[inline(never)]
+fn finished(back: Back, entry: &Entry) -> c_int {
     entry.ctx.store(ptr::null_mut(), Ordering::Release);
     entry.next_run();
-    pool::put(raw);
+    pool::put(back.job);
     // SAFETY: `c_entry` returns an int in the word.
-    Answer::Finished(unsafe { back.word.assume_init() }.addr() as c_int)
+    unsafe { back.word.assume_init() }.addr() as c_int
 }
 
 /// The root of a C job: no catch, because nothing of C's may be stopped on its way.
@@ -235,11 +275,6 @@ pub(crate) fn running() -> Option<Handle> {
     Some(current::get()?.core().entry.get()?.handle())
 }
 
-/// What [`Entry::luggage`] of a live job holds.
-pub(crate) fn luggage(handle: Handle) -> Option<&'static AtomicPtr<c_void>> {
-    handle.entry().map(|entry| &entry.luggage)
-}
-
 /// The wait context of a live job; null for any other handle. From any thread.
 pub(crate) fn wait_ctx(handle: Handle) -> *mut c_void {
     handle.entry().map_or(ptr::null_mut(), |entry| entry.ctx.load(Ordering::Acquire))
@@ -288,9 +323,8 @@ impl Handle {
     #[inline(always)]
     fn entry(self) -> Option<&'static Entry> {
         let index = (self.0 & ((1 << INDEX_BITS) - 1)).checked_sub(1)?;
-        let chunk = ((index / FIRST_CHUNK) + 1).ilog2() as usize;
-        let at = index - FIRST_CHUNK * ((1 << chunk) - 1);
-        let first = TABLE.get(chunk)?.load(Ordering::Acquire);
+        let (chunk, at) = (index / CHUNK, index % CHUNK);
+        let first = TABLE[chunk].load(Ordering::Acquire);
         if first.is_null() {
             return None;
         }
@@ -331,9 +365,8 @@ impl Entry {
         if free.entries.is_empty() {
             let chunk = free.chunks;
             let place = TABLE.get(chunk)?;
-            let first = FIRST_CHUNK * ((1 << chunk) - 1);
             let entries: Box<[Entry]> =
-                (0..FIRST_CHUNK << chunk).map(|i| Entry::new(first + i)).collect();
+                (0..CHUNK).map(|at| Entry::new(chunk * CHUNK + at)).collect();
             let entries = Box::leak(entries);
             place.store(entries.as_mut_ptr(), Ordering::Release);
             free.entries.extend(entries.iter().rev());
@@ -355,7 +388,7 @@ impl Entry {
             job: AtomicPtr::new(ptr::null_mut()),
             owner: AtomicUsize::new(NOBODY),
             ctx: AtomicPtr::new(ptr::null_mut()),
-            luggage: AtomicPtr::new(ptr::null_mut()),
+            luggage: Luggage::default(),
         }
     }
 }
@@ -363,9 +396,9 @@ impl Entry {
 /// Looks at every entry there is.
 fn each(mut look: impl FnMut(&'static Entry)) {
     let chunks = FREE.lock().unwrap_or_else(|poison| poison.into_inner()).chunks;
-    for (chunk, first) in TABLE.iter().enumerate().take(chunks) {
+    for first in &TABLE[..chunks] {
         let first = first.load(Ordering::Acquire);
-        for at in 0..FIRST_CHUNK << chunk {
+        for at in 0..CHUNK {
             // SAFETY: a chunk has that many entries.
             let entry = unsafe { first.add(at) };
             // SAFETY: it is never freed.

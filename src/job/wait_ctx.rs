@@ -20,7 +20,7 @@
 //!
 //! C's functions and pointers are stored and handed back, never looked into. Calling a
 //! function is what its setter's `# Safety` section allowed; pointers to the context itself
-//! come from, and go back to, its `Arc`.
+//! come from, and go back to, its handles.
 #![allow(unsafe_code)]
 
 use std::collections::TryReserveError;
@@ -28,9 +28,9 @@ use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::os::fd::RawFd;
 use std::panic::{self, AssertUnwindSafe};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 #[cfg_attr(not(test), expect(dead_code, reason = "for the C ABI, which is still to come"))]
@@ -92,7 +92,17 @@ pub use callback::Callback;
 /// having been resumed, goes on. That is not quite "since the last pause", as the manual
 /// has it: what changes before the first start of a job, or after its last pause, stays
 /// changed until the next job with this context is resumed for the first time.
-pub struct WaitCtx(Arc<Shared>);
+pub struct WaitCtx(NonNull<Shared>);
+
+// SAFETY: a counted reference to what is `Sync`; the last one, on any thread, drops it.
+unsafe impl Send for WaitCtx {}
+// SAFETY: as above.
+unsafe impl Sync for WaitCtx {}
+
+const _: fn() = || {
+    fn is_shareable<T: Send + Sync>() {}
+    is_shareable::<Shared>();
+};
 
 /// An fd's name in a [`WaitCtx`], by which those who set it find it again.
 ///
@@ -109,8 +119,8 @@ pub struct Key(usize);
 pub struct Status(pub i32);
 
 struct Shared {
-    /// How many [`WaitCtx`] there are. The count inside `Arc` will not do: what it counts
-    /// is already out of reach when it gets to zero, and cleanups want the context.
+    /// How many [`WaitCtx`] there are. Not an `Arc`: what that counts is already out of reach
+    /// when it gets to zero, and cleanups want the context.
     handles: AtomicUsize,
     changed: AtomicBool,
     shut: AtomicBool,
@@ -158,12 +168,13 @@ pub(crate) type CleanupFn = unsafe extern "C" fn(*mut c_void, *const c_void, c_i
 impl WaitCtx {
     /// An empty context.
     pub fn new() -> Self {
-        WaitCtx(Arc::new(Shared {
+        let shared = Box::new(Shared {
             handles: AtomicUsize::new(1),
             changed: AtomicBool::new(false),
             shut: AtomicBool::new(false),
             state: Mutex::default(),
-        }))
+        });
+        WaitCtx(NonNull::from(Box::leak(shared)))
     }
 
     /// Adds `fd`, to be polled for reading. Neither `key` nor `fd` is looked at: a key that
@@ -233,7 +244,7 @@ impl WaitCtx {
             Some(state.entries.remove(at)) // no net change
         } else {
             state.entries[at].standing = Standing::Deleted;
-            self.0.changed.store(true, Ordering::Relaxed);
+            self.shared().changed.store(true, Ordering::Relaxed);
             None
         };
         drop(state);
@@ -285,25 +296,31 @@ impl WaitCtx {
 
     /// C's name for this context: the same for all its handles, good as long as one is left.
     pub(crate) fn as_ptr(&self) -> *mut c_void {
-        Arc::as_ptr(&self.0).cast_mut().cast()
+        self.0.as_ptr().cast()
     }
 
     fn add(&self, key: Key, fd: RawFd, payload: Payload) -> Result<(), TryReserveError> {
         let mut state = self.lock();
         state.entries.try_reserve(1)?;
         state.entries.push(Entry { key, fd, standing: Standing::Added, payload });
-        self.0.changed.store(true, Ordering::Relaxed);
+        self.shared().changed.store(true, Ordering::Relaxed);
         Ok(())
     }
 
+    #[inline(always)]
+    fn shared(&self) -> &Shared {
+        // SAFETY: there as long as a handle is, such as this one.
+        unsafe { self.0.as_ref() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared().state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What changed so far is changed no longer: the last act of a pause that was resumed.
     #[inline]
     pub(crate) fn reset(&self) {
-        if self.0.changed.load(Ordering::Relaxed) {
+        if self.shared().changed.load(Ordering::Relaxed) {
             self.reset_changed();
         }
     }
@@ -311,7 +328,7 @@ impl WaitCtx {
     #[cold]
     fn reset_changed(&self) {
         let mut state = self.lock();
-        self.0.changed.store(false, Ordering::Relaxed);
+        self.shared().changed.store(false, Ordering::Relaxed);
         let uncalled: Vec<Closure> = state
             .entries
             .extract_if(.., |entry| entry.standing == Standing::Deleted)
@@ -381,19 +398,42 @@ impl Payload {
 
 impl Clone for WaitCtx {
     fn clone(&self) -> Self {
-        // As in `Arc`: a new handle comes from one that is there, so there is nothing to order.
-        self.0.handles.fetch_add(1, Ordering::Relaxed);
-        WaitCtx(Arc::clone(&self.0))
+        // A new handle comes from one that is there, so there is nothing to order.
+        self.shared().handles.fetch_add(1, Ordering::Relaxed);
+        WaitCtx(self.0)
     }
 }
 
 impl Drop for WaitCtx {
+    #[inline]
     fn drop(&mut self) {
-        // The last handle sees what was done through all others. A cleanup may clone it
-        // again; then there is another last one.
-        if self.0.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.end();
+        // The last handle sees what was done through all others.
+        if self.shared().handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.drop_last();
         }
+    }
+}
+
+impl WaitCtx {
+    /// The last handle goes.
+    #[cold]
+    fn drop_last(&mut self) {
+        /// Frees the context, also when a cleanup panics; unless one has cloned it: then
+        /// there is another last handle.
+        struct Free(NonNull<Shared>);
+        impl Drop for Free {
+            fn drop(&mut self) {
+                // SAFETY: the count of before, taken up again below, keeps it there.
+                let handles = unsafe { &(*self.0.as_ptr()).handles };
+                if handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    // SAFETY: from `new`, and no handle is left.
+                    drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+                }
+            }
+        }
+        self.shared().handles.store(1, Ordering::Relaxed);
+        let _free = Free(self.0);
+        self.end();
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::TryReserveError;
 use std::ffi::{c_int, c_void};
 use std::os::fd::RawFd;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -31,13 +31,13 @@ impl WaitCtx {
     /// ASYNC_WAIT_CTX_free while a paused job still has a handle: the cleanups run, and the
     /// context is empty, at once; its memory goes with the last handle.
     pub(crate) fn shut(&self) {
-        self.0.shut.store(true, Ordering::Relaxed);
+        self.shared().shut.store(true, Ordering::Relaxed);
         self.end();
     }
 
     /// Whether it was [shut](Self::shut), so that a job no longer shows it.
     pub(crate) fn is_shut(&self) -> bool {
-        self.0.shut.load(Ordering::Relaxed)
+        self.shared().shut.load(Ordering::Relaxed)
     }
 
     /// The handle that was forgotten after [`as_ptr`](Self::as_ptr); or, in a
@@ -47,8 +47,8 @@ impl WaitCtx {
     ///
     /// `ptr` is from `as_ptr`, and the handle it stands for is not dropped elsewhere too.
     pub(crate) unsafe fn from_ptr(ptr: *mut c_void) -> Self {
-        // SAFETY: `as_ptr` is that of an `Arc` which, by the caller's word, is still there.
-        WaitCtx(unsafe { Arc::from_raw(ptr.cast_const().cast()) })
+        // SAFETY: `as_ptr` is that of a handle which, by the caller's word, is still there.
+        WaitCtx(unsafe { NonNull::new_unchecked(ptr.cast()) })
     }
 }
 

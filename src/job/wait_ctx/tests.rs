@@ -63,7 +63,7 @@ fn a_reset_without_changes_leaves_all_as_it_is() {
     ctx.reset();
     set(&ctx, 1);
     ctx.reset();
-    assert!(!ctx.0.changed.load(Ordering::Relaxed), "the next reset takes no lock");
+    assert!(!ctx.shared().changed.load(Ordering::Relaxed), "the next reset takes no lock");
     ctx.reset();
     assert_eq!(ctx.all_fds(), [1]);
     assert_eq!(ctx.changed_fds(), (vec![], vec![]));
@@ -120,7 +120,7 @@ fn a_poisoned_lock_loses_nothing() {
         panic::resume_unwind(Box::new("under the lock"));
     });
     panic::catch_unwind(poison).unwrap_err();
-    assert!(ctx.0.state.is_poisoned());
+    assert!(ctx.shared().state.is_poisoned());
     set(&ctx, 2);
     assert_eq!(ctx.all_fds(), [2, 1]);
 }
