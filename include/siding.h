@@ -117,8 +117,8 @@ int siding_wake_callback(void *arg);
  * thread and to siding; -1 if none can be had. */
 int siding_wakes_fd(void);
 
-/* A paused job of this thread that was woken since it last went on, each once; NULL if
- * there is none. */
+/* A paused job of this thread that was woken and has not been named since; NULL if there is
+ * none. A wake that comes while the job runs is kept until it has paused. */
 ASYNC_JOB *siding_next_woken(void);
 
 /* ---- Looking ----------------------------------------------------------------------- */
@@ -133,7 +133,7 @@ typedef struct siding_stats_st {
     uint64_t refused_stack; /* the same because no stack was to be had */
     uint64_t pool;          /* jobs of this thread, free ones included */
     uint64_t pool_free;     /* free ones */
-    uint64_t stacks;        /* stacks of all threads in use */
+    uint64_t stacks;        /* stacks of this thread in use */
     uint64_t stack_bytes;   /* address space reserved for stacks */
 } siding_stats_t;
 
@@ -143,6 +143,11 @@ int siding_stats(siding_stats_t *stats, size_t size);
 /* The most bytes of stack that any job of this function used, of those that were started
  * under SIDING_HIGH_WATER_MARK and have ended; 0 if there was none. */
 size_t siding_high_water_mark(int (*func)(void *));
+
+/* The last error that siding raised on this thread, packed as OpenSSL packs errors (library
+ * 51); 0 if there was none. Clears it. For programs without a libcrypto: where there is
+ * one, the error is on its queue as well. */
+uint32_t siding_last_error(void);
 
 /* The version of the library: 0x00MMmmpp. */
 unsigned siding_version(void);

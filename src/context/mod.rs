@@ -164,6 +164,11 @@ impl<X> Control<X> {
         sp.wrapping_sub(self.bottom) < self.address() - self.bottom
     }
 
+    /// The bottom of the stack, and where this block begins.
+    pub(crate) fn bounds(&self) -> (usize, usize) {
+        (self.bottom, self.address())
+    }
+
     /// Whether it is armed and has not run since.
     pub(crate) fn is_fresh(&self) -> bool {
         self.link.inner.pc == self.trampoline

@@ -8,10 +8,13 @@
 //! handles give an error. That other pointers are what the header says is up to C.
 #![allow(unsafe_code)]
 
+mod cancel;
 mod libcrypto;
 mod memory;
+mod options;
 mod start;
 mod wait_ctx;
+mod wake;
 
 use std::ffi::{c_int, c_void};
 use std::panic::{self, AssertUnwindSafe};

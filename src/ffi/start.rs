@@ -45,7 +45,7 @@ pub unsafe extern "C-unwind" fn ASYNC_start_job(
 /// # Safety
 /// As [`ASYNC_start_job`].
 #[inline(never)]
-unsafe extern "C-unwind" fn ready(
+unsafe fn ready(
     job: *mut *mut AsyncJob,
     ctx: *mut AsyncWaitCtx,
     func: Option<Function>,
@@ -116,6 +116,45 @@ fn pack(ready: &Ready, outside: *mut c_void) {
     }
 }
 
+/// `siding_run_t`.
+#[repr(C)]
+pub struct SidingRun {
+    job: *mut AsyncJob,
+    ctx: *mut AsyncWaitCtx,
+    func: Option<Function>,
+    args: *mut c_void,
+    size: usize,
+    code: c_int,
+    ret: c_int,
+}
+
+/// `siding_run`.
+///
+/// # Safety
+/// As declared in `siding.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn siding_run(jobs: *mut SidingRun, count: usize) -> usize {
+    if jobs.is_null() {
+        return 0;
+    }
+    let mut paused = 0;
+    // SAFETY: by this function's contract.
+    for run in unsafe { std::slice::from_raw_parts_mut(jobs, count) } {
+        // SAFETY: by this function's contract.
+        let ready = unsafe { ready(&mut run.job, run.ctx, run.func, run.args, run.size) };
+        run.code = match ready {
+            Err(code) => code,
+            Ok(ready) => {
+                // SAFETY: it has begun.
+                let (answer, outside) = unsafe { ready.enter() };
+                back_outside(answer, outside, &mut run.job, &mut run.ret)
+            }
+        };
+        paused += usize::from(run.code == PAUSE);
+    }
+    paused
+}
+
 /// Where [`ASYNC_start_job`] goes on.
 ///
 /// # Safety
@@ -129,25 +168,41 @@ unsafe extern "C-unwind" fn start_came_back(
 ) -> c_int {
     // SAFETY: by this function's contract.
     let (answer, outside) = unsafe { handle::came_back(word, tag, link) };
-    // The job's default library context goes with it; the caller gets its own back.
-    let inside = libcrypto::swap_default_ctx(outside);
-    let (handle, code) = match answer {
-        Answer::Paused(handle, luggage) => {
-            luggage.inside.store(inside, Ordering::Relaxed);
-            (handle.as_ptr(), PAUSE)
-        }
-        Answer::Finished(value) => {
-            // SAFETY: NULL or writable.
-            unsafe { put(ret.cast(), value) };
-            (ptr::null_mut(), FINISH)
-        }
-    };
-    // SAFETY: not NULL, or no job would have been entered.
-    unsafe { job.cast::<*mut AsyncJob>().write(handle) };
+    // SAFETY: not NULL, or no job would have been entered; readable, as `ready` has found.
+    let job = unsafe { &mut *job.cast::<*mut AsyncJob>() };
+    let mut value = None;
+    let code = back_outside(answer, outside, job, &mut value);
+    if let Some(value) = value {
+        // SAFETY: NULL or writable.
+        unsafe { put(ret.cast(), value) };
+    }
     code
 }
 
-fn fail(reason: Reason) -> c_int {
+/// The job's default library context goes with it; the caller gets its own back.
+#[inline(always)]
+fn back_outside(
+    answer: Answer,
+    outside: *mut c_void,
+    job: &mut *mut AsyncJob,
+    ret: &mut impl From<c_int>,
+) -> c_int {
+    let inside = libcrypto::swap_default_ctx(outside);
+    match answer {
+        Answer::Paused(handle, luggage) => {
+            luggage.inside.store(inside, Ordering::Relaxed);
+            *job = handle.as_ptr();
+            PAUSE
+        }
+        Answer::Finished(value) => {
+            *job = ptr::null_mut();
+            *ret = value.into();
+            FINISH
+        }
+    }
+}
+
+pub(super) fn fail(reason: Reason) -> c_int {
     libcrypto::raise(reason);
     ERR
 }

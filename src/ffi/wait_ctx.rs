@@ -47,8 +47,10 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_free(ctx: *mut AsyncWaitCtx) {
     // SAFETY: by this function's contract.
     let Some(borrowed) = (unsafe { Borrowed::from(ctx) }) else { return };
     guarded((), || {
-        handle::forget_wait_ctx(ctx.cast());
-        borrowed.shut();
+        if !borrowed.is_kept() {
+            handle::forget_wait_ctx(ctx.cast());
+            borrowed.shut();
+        }
         drop(ManuallyDrop::into_inner(borrowed.0));
     });
 }

@@ -8,8 +8,10 @@ use std::iter::successors;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::at_end::AtEnd;
 use super::current;
 use super::inbox::Inbox;
+use super::kept::Kept;
 use super::memory;
 use super::queue::Queue;
 use super::wait::{Outcome, Wait};
@@ -39,10 +41,14 @@ pub(crate) struct Core {
     pub(super) token: Cell<usize>,
     /// The queue from which `yield_now` may take the next job itself.
     pub(super) queue: Cell<Option<NonNull<Queue>>>,
-    /// The FP control words of the side that is not running, if they are kept apart.
-    fp: Cell<Option<context::FpControl>>,
+    pub(super) kept: Kept,
+    /// What to do when it has ended.
+    pub(super) at_end: Cell<AtEnd>,
     pub(super) wait_ctx: RefCell<Option<WaitCtx>>,
     pub(super) stack: StackConfig,
+    /// The function of C's that it runs, if it is to be measured.
+    #[cfg(feature = "capi")]
+    pub(super) function: Cell<usize>,
     /// Its place in the table of handles, once C has started it.
     #[cfg(feature = "capi")]
     pub(super) entry: Cell<Option<&'static super::handle::Entry>>,
@@ -91,14 +97,22 @@ impl Raw {
             driver: Cell::new(None),
             queue: Cell::new(None),
             token: Cell::new(0),
-            fp: Cell::new(None),
+            kept: Kept::nothing(),
+            at_end: Cell::new(AtEnd::Nothing),
             wait_ctx: RefCell::new(None),
             stack,
+            #[cfg(feature = "capi")]
+            function: Cell::new(0),
             #[cfg(feature = "capi")]
             entry: Cell::new(None),
             run: Cell::new(RUNS.fetch_add(1 << 32, Ordering::Relaxed)),
         };
         Ok(Raw(memory::context(stack, core)?.into_raw()))
+    }
+
+    /// The bottom of its stack, and where the part below the control block ends.
+    pub(super) fn bounds(self) -> (usize, usize) {
+        self.control().bounds()
     }
 
     pub(super) fn address(self) -> usize {
@@ -147,7 +161,8 @@ impl Raw {
         let core = self.core();
         core.mode.set(options.cancel);
         core.driven.set(options.driven);
-        core.fp.set(options.save_fp_control.then(context::FpControl::read));
+        core.kept.start(options.save_fp_control);
+        core.at_end.set(if options.wipe { AtEnd::Wipe } else { AtEnd::Nothing });
         if let Some(ctx) = &options.wait_ctx {
             *core.wait_ctx.borrow_mut() = Some(ctx.clone());
         }
@@ -202,7 +217,7 @@ impl Raw {
         let core = self.core();
         core.parent.set(current::get());
         current::set(Some(self));
-        core.swap_fp_control();
+        core.kept.enter();
     }
 
     /// Makes the caller its driver: wakes go to `inbox` under the name `token`, and
@@ -215,11 +230,33 @@ impl Raw {
         core.driver.set(Some(inbox));
         core.token.set(token);
         core.queue.set(Some(NonNull::from(queue)));
-        if core.fp.get().is_some() {
+        if core.kept.is_anything() {
             queue.forbid_hand_overs();
         }
         if let Some(slot) = core.slot.get() {
             slot.connect(Some(inbox), token);
+        }
+    }
+
+    /// Whether somebody looks after its wakes.
+    #[cfg(feature = "capi")]
+    pub(super) fn has_driver(self) -> bool {
+        self.core().driver.get().is_some()
+    }
+
+    /// Wakes go where those of `other` go, as if they were its.
+    #[cfg(feature = "capi")]
+    pub(super) fn share_driver_of(self, other: Raw) {
+        if let Some(slot) = self.core().slot.get() {
+            slot.connect(other.core().driver.get(), other.core().token.get());
+        }
+    }
+
+    /// Wakes go nowhere: the thread that looked for them ends.
+    #[cfg(feature = "capi")]
+    pub(super) fn disconnect(self) {
+        if let Some(slot) = self.core().slot.get() {
+            slot.connect(None, 0);
         }
     }
 
@@ -310,6 +347,9 @@ impl Raw {
     #[inline(always)]
     pub(super) fn reset(self) -> Option<WaitCtx> {
         let core = self.core();
+        if core.at_end.get() != AtEnd::Nothing {
+            self.finish_off();
+        }
         core.run.update(|run| run + 1);
         core.driver.set(None);
         core.queue.set(None);
@@ -358,20 +398,6 @@ impl Core {
     fn has_wait_ctx(&self) -> bool {
         self.wait_ctx.borrow().is_some()
     }
-
-    /// Exchanges the thread's FP control words with those of the other side.
-    #[inline(always)]
-    fn swap_fp_control(&self) {
-        if let Some(theirs) = self.fp.get() {
-            self.exchange_fp_control(theirs);
-        }
-    }
-
-    #[inline(never)]
-    fn exchange_fp_control(&self, theirs: context::FpControl) {
-        self.fp.set(Some(context::FpControl::read()));
-        theirs.write();
-    }
 }
 
 impl From<Landed> for Back {
@@ -380,7 +406,7 @@ impl From<Landed> for Back {
     fn from(landed: Landed) -> Back {
         // SAFETY: only jobs come back from a job, and never a null link.
         let job = Raw(unsafe { NonNull::new_unchecked(landed.link.cast()) });
-        job.core().swap_fp_control();
+        job.core().kept.leave();
         current::set(job.core().parent.get());
         Back { job, word: landed.word, tag: landed.tag }
     }

@@ -12,17 +12,18 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
+use std::hint::black_box;
 use std::mem::MaybeUninit;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
+use super::at_end::AtEnd;
 use super::core::{Back, Core, Raw};
 use super::wait_ctx::WaitCtx;
-use super::{CancelMode, current, pool};
+use super::{CancelMode, StartError, current, pool};
 use crate::context::{self, Control, Landed, Then, Words, tag};
 pub(crate) use crate::context::{Link, Word};
-use crate::stack::StackConfig;
 
 /// What C calls a job: never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +62,9 @@ pub(crate) enum Unusable {
 pub(super) struct Entry {
     index: usize,
     /// The number of the run. Odd while a job is live.
-    run: AtomicU64,
-    job: AtomicPtr<Control<Core>>,
-    owner: AtomicUsize,
+    pub(super) run: AtomicU64,
+    pub(super) job: AtomicPtr<Control<Core>>,
+    pub(super) owner: AtomicUsize,
     /// What `get_wait_ctx` answers.
     ctx: AtomicPtr<c_void>,
     luggage: Luggage,
@@ -127,7 +128,7 @@ pub(crate) enum NotStarted {
 }
 
 /// A job that is about to be entered: armed or paused, and this thread's.
-pub(crate) struct Ready(Raw);
+pub(crate) struct Ready(pub(super) Raw);
 
 /// Readies a job that calls `function` with a copy of `size` bytes at `args`, which stay
 /// until it has been entered.
@@ -142,7 +143,7 @@ pub(crate) unsafe fn start(
 ) -> Result<Ready, NotStarted> {
     // SAFETY: by this function's contract.
     let args = unsafe { Args::new(args, size) }.ok_or(NotStarted::Args)?;
-    let raw = pool::take(StackConfig::DEFAULT).map_err(|_| NotStarted::NoJobs)?;
+    let (raw, extras) = pool::take_for_c().map_err(refused)?;
     let core = raw.core();
     let Some(entry) = core.entry.get().or_else(|| Entry::for_job(raw)) else {
         pool::put(raw);
@@ -151,6 +152,13 @@ pub(crate) unsafe fn start(
     entry.owner.store(this_thread(), Ordering::Relaxed);
     entry.next_run();
     core.mode.set(CancelMode::Return);
+    if extras == 0 {
+        core.kept.start(false);
+        core.at_end.set(AtEnd::Nothing);
+    } else {
+        // SAFETY: from the pool, and not armed yet.
+        unsafe { raw.equip(extras, function) };
+    }
     if let Some(ctx) = ctx {
         entry.ctx.store(ctx.as_ptr(), Ordering::Release);
         *core.wait_ctx.borrow_mut() = Some(ctx.clone());
@@ -160,6 +168,50 @@ pub(crate) unsafe fn start(
     Ok(Ready(raw))
 }
 
+/// What a C job can be given beyond a stack: `SIDING_*` of `siding.h`.
+pub(crate) mod extra {
+    pub(crate) const WIPE: u32 = 1;
+    pub(crate) const HIGH_WATER_MARK: u32 = 2;
+    pub(crate) const CXX_EXCEPTIONS: u32 = 4;
+    pub(crate) const FP_CONTROL: u32 = 8;
+    pub(crate) const ERRNO: u32 = 16;
+    pub(crate) const ALL: u32 = 31;
+}
+
+impl Raw {
+    /// # Safety
+    /// It is neither armed nor paused.
+    #[cold]
+    unsafe fn equip(self, extras: u32, function: Function) {
+        let core = self.core();
+        let has = |extra| extras & extra != 0;
+        core.kept.start_c(has(extra::FP_CONTROL), has(extra::CXX_EXCEPTIONS), has(extra::ERRNO));
+        core.at_end.set(AtEnd::Nothing);
+        if has(extra::HIGH_WATER_MARK) {
+            core.function.set(function as usize);
+            core.at_end.set(AtEnd::Measure);
+            // SAFETY: by this function's contract.
+            unsafe { self.clean() };
+        } else if has(extra::WIPE) {
+            core.at_end.set(AtEnd::Wipe);
+        }
+    }
+}
+
+/// Starts that came to nothing, by their causes.
+pub(crate) static REFUSED_LIMIT: AtomicU64 = AtomicU64::new(0);
+pub(crate) static REFUSED_STACK: AtomicU64 = AtomicU64::new(0);
+
+#[cold]
+fn refused(error: StartError) -> NotStarted {
+    let cause = match error {
+        StartError::NoJobs => &REFUSED_LIMIT,
+        _ => &REFUSED_STACK,
+    };
+    cause.fetch_add(1, Ordering::Relaxed);
+    NotStarted::NoJobs
+}
+
 /// A paused job of this thread, to go on with.
 #[inline(always)]
 pub(crate) fn paused(handle: Handle) -> Result<Ready, Unusable> {
@@ -167,11 +219,23 @@ pub(crate) fn paused(handle: Handle) -> Result<Ready, Unusable> {
     if entry.owner.load(Ordering::Relaxed) != this_thread() {
         return Err(Unusable::Busy);
     }
-    let raw = Raw(ptr::NonNull::new(entry.job.load(Ordering::Relaxed)).ok_or(Unusable::Stale)?);
+    let raw = Raw(NonNull::new(entry.job.load(Ordering::Relaxed)).ok_or(Unusable::Stale)?);
     if raw.is_running() { Err(Unusable::Busy) } else { Ok(Ready(raw)) }
 }
 
+/// A live job of this thread: paused, running, or waiting for one that is nested in it.
+pub(super) fn own(handle: Handle) -> Option<Raw> {
+    let entry = handle.entry()?;
+    let job = NonNull::new(entry.job.load(Ordering::Relaxed))?;
+    (entry.owner.load(Ordering::Relaxed) == this_thread()).then_some(Raw(job))
+}
+
 impl Ready {
+    /// A wake of it has been seen.
+    pub(super) fn consume_wake(&self) {
+        self.0.consume_wake();
+    }
+
     /// The two words that the caller of `start` and `paused` keeps with a job.
     #[inline(always)]
     pub(crate) fn luggage(&self) -> Option<&'static Luggage> {
@@ -196,6 +260,21 @@ impl Ready {
     }
 }
 
+impl Ready {
+    /// Enters it and returns what came back.
+    ///
+    /// # Safety
+    /// It has begun. No foreign unwind may leave it.
+    #[inline(always)]
+    pub(crate) unsafe fn enter(self) -> (Answer, *mut c_void) {
+        // SAFETY: armed or paused.
+        let Landed { link, word, tag } =
+            unsafe { context::resume(self.0.0, Word::uninit(), tag::GO) };
+        // SAFETY: fresh from the switch.
+        unsafe { came_back(word, tag, link) }
+    }
+}
+
 /// What came back from [`Ready::enter_then`], and what was left outside.
 ///
 /// # Safety
@@ -216,7 +295,7 @@ pub(crate) unsafe fn came_back(word: Word, tag: usize, link: *mut Link) -> (Answ
 }
 
 #[inline(never)]
-fn finished(back: Back, entry: &Entry) -> c_int {
+pub(super) fn finished(back: Back, entry: &Entry) -> c_int {
     entry.ctx.store(ptr::null_mut(), Ordering::Release);
     entry.next_run();
     pool::put(back.job);
@@ -232,7 +311,7 @@ unsafe extern "C-unwind" fn c_entry(_: Word, entered: usize, link: *mut Link) ->
     // SAFETY: armed with a `Body`, which is taken once.
     let Body { function, args } = unsafe { context::take_body::<Core, Body>(link) };
     let mut small = MaybeUninit::<[u128; SMALL_ARGS / 16]>::uninit();
-    let mut large;
+    let mut large = Vec::new();
     let copy: *mut c_void = match args {
         Args::None => ptr::null_mut(),
         Args::Small(from, size) => {
@@ -253,6 +332,10 @@ unsafe extern "C-unwind" fn c_entry(_: Word, entered: usize, link: *mut Link) ->
     } else {
         0
     };
+    if current::get().is_some_and(|job| job.core().at_end.get() != AtEnd::Nothing) {
+        large.fill(0);
+        black_box(&large);
+    }
     let word = ptr::without_provenance_mut(value as usize);
     Words { word: Word::new(word), tag: tag::FINISHED }
 }
@@ -288,24 +371,12 @@ pub(crate) fn forget_wait_ctx(ctx: *mut c_void) {
     });
 }
 
-/// This thread ends: the jobs it leaves paused belong to nobody.
-pub(super) fn orphan_all() -> usize {
-    let me = this_thread();
-    let mut orphans = 0;
-    each(|entry| {
-        let live = entry.run.load(Ordering::Relaxed) % 2 == 1;
-        if live && entry.owner.load(Ordering::Relaxed) == me {
-            entry.owner.store(NOBODY, Ordering::Relaxed);
-            orphans += 1;
-        }
-    });
-    orphans
-}
-
-const NOBODY: usize = 0;
+pub(super) const NOBODY: usize = 0;
+/// Beside the thread: its job is given up.
+pub(super) const GIVEN_UP: usize = 1;
 
 #[inline(always)]
-fn this_thread() -> usize {
+pub(super) fn this_thread() -> usize {
     context::thread_words().addr()
 }
 
@@ -315,13 +386,21 @@ impl Handle {
         Handle(handle.addr())
     }
 
+    pub(super) fn number(self) -> usize {
+        self.0
+    }
+
+    pub(super) fn from_number(number: usize) -> Self {
+        Handle(number)
+    }
+
     pub(crate) fn as_ptr<T>(self) -> *mut T {
         ptr::without_provenance_mut(self.0)
     }
 
     /// The entry of a live job.
     #[inline(always)]
-    fn entry(self) -> Option<&'static Entry> {
+    pub(super) fn entry(self) -> Option<&'static Entry> {
         let index = (self.0 & ((1 << INDEX_BITS) - 1)).checked_sub(1)?;
         let (chunk, at) = (index / CHUNK, index % CHUNK);
         let first = TABLE[chunk].load(Ordering::Acquire);
@@ -338,7 +417,7 @@ impl Handle {
 
 impl Entry {
     #[inline(always)]
-    fn handle(&self) -> Handle {
+    pub(super) fn handle(&self) -> Handle {
         let run = self.run.load(Ordering::Acquire) as usize;
         Handle((run << INDEX_BITS) | (self.index + 1))
     }
@@ -348,6 +427,15 @@ impl Entry {
     fn next_run(&self) {
         let run = self.run.load(Ordering::Relaxed);
         self.run.store(run.wrapping_add(1), Ordering::Release);
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.run.load(Ordering::Acquire) % 2 == 1
+    }
+
+    pub(super) fn is_orphan(&self) -> bool {
+        let owner = self.owner.load(Ordering::Acquire);
+        self.is_live() && (owner == NOBODY || owner & GIVEN_UP != 0)
     }
 
     /// An entry for a job that has none.
@@ -394,7 +482,7 @@ impl Entry {
 }
 
 /// Looks at every entry there is.
-fn each(mut look: impl FnMut(&'static Entry)) {
+pub(super) fn each(mut look: impl FnMut(&'static Entry)) {
     let chunks = FREE.lock().unwrap_or_else(|poison| poison.into_inner()).chunks;
     for first in &TABLE[..chunks] {
         let first = first.load(Ordering::Acquire);

@@ -92,6 +92,13 @@ impl Inbox {
         }
     }
 
+    /// Makes the event readable, for a driver that has found something itself.
+    #[cfg(feature = "capi")]
+    pub(super) fn announce(&self) {
+        self.driver.store(SIGNALLED, Ordering::SeqCst);
+        self.event.notify();
+    }
+
     /// The driver looks by itself again. Whether it has been sent the event.
     pub(crate) fn awake(&self) -> bool {
         self.driver.swap(AWAKE, Ordering::SeqCst) == SIGNALLED
@@ -120,8 +127,10 @@ impl Inbox {
             first = slot.next.load(Ordering::Relaxed);
             if slot.taken_out() {
                 match slot.inbox() {
-                    Some(inbox) if !ptr::eq(inbox, self) => slot.forward(inbox),
-                    _ => woken(slot.token()),
+                    Some(inbox) if ptr::eq(inbox, self) => woken(slot.token()),
+                    Some(inbox) => slot.forward(inbox),
+                    // Nobody drives the job any more: the note stays for who will.
+                    None => {}
                 }
             }
         }

@@ -33,23 +33,33 @@ use std::thread;
 use crate::context::{self, tag};
 use crate::stack::{StackConfig, StackError};
 
+mod at_end;
 mod core;
 mod current;
 #[cfg(feature = "capi")]
 pub(crate) mod handle;
 mod inbox;
+mod kept;
 #[cfg(feature = "capi")]
 pub(crate) mod memory;
 #[cfg(not(feature = "capi"))]
 #[path = "memory_default.rs"]
 mod memory;
+#[cfg(feature = "capi")]
+pub(crate) mod orphans;
 mod pool;
 mod queue;
 mod wait;
 mod wait_ctx;
 mod wake;
+#[cfg(feature = "capi")]
+pub(crate) mod woken;
 
+#[cfg(feature = "capi")]
+pub(crate) use at_end::deepest;
 pub use pool::{InvalidPoolSize, cleanup_thread, init_thread};
+#[cfg(feature = "capi")]
+pub(crate) use pool::{census, set_options};
 pub use wait::{
     Interest, Outcome, Wait, WaitError, park, park_until, sleep, wait, wait_fd, wake_handle,
     yield_now,
@@ -89,6 +99,7 @@ pub struct Options {
     pub(crate) stack: StackConfig,
     pub(crate) cancel: CancelMode,
     pub(crate) save_fp_control: bool,
+    pub(crate) wipe: bool,
     pub(crate) driven: bool,
     pub(crate) wait_ctx: Option<WaitCtx>,
 }
@@ -249,6 +260,7 @@ impl Options {
             stack: StackConfig::DEFAULT,
             cancel: CancelMode::Unwind,
             save_fp_control: false,
+            wipe: false,
             driven: false,
             wait_ctx: None,
         }
@@ -272,6 +284,15 @@ impl Options {
     /// costs about 5 ns a round trip on x86_64.
     pub const fn save_fp_control(mut self, save: bool) -> Self {
         self.save_fp_control = save;
+        self
+    }
+
+    /// Overwrites what the job used of its stack when it has ended, however it did, before
+    /// anything else uses the memory. For jobs that handle secrets: registers and heap
+    /// memory are theirs to clean, and what was swapped out stays on the disk unless the
+    /// stack is [locked](StackConfig::lock).
+    pub const fn wipe(mut self, wipe: bool) -> Self {
+        self.wipe = wipe;
         self
     }
 

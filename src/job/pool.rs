@@ -19,6 +19,11 @@ struct Pool {
     free: RefCell<Vec<Raw>>,
     /// Free, running and paused.
     total: Cell<usize>,
+    /// What free jobs are made of; others are made when asked for, and not kept.
+    stack: Cell<StackConfig>,
+    /// What C asked for besides.
+    #[cfg(feature = "capi")]
+    extras: Cell<u32>,
     /// 0 for no limit.
     max_size: Cell<usize>,
     /// Free jobs to keep for reuse.
@@ -36,6 +41,9 @@ thread_local! {
         Pool {
             free: RefCell::new(Vec::new()),
             total: Cell::new(0),
+            stack: Cell::new(StackConfig::DEFAULT),
+            #[cfg(feature = "capi")]
+            extras: Cell::new(0),
             max_size: Cell::new(0),
             wanted: Cell::new(KEEP),
             keep: Cell::new(KEEP),
@@ -102,7 +110,7 @@ pub fn init_thread(max_size: usize, init_size: usize) -> Result<(), InvalidPoolS
         let exceeded = max_size != 0 && pool.total.get() > max_size;
         pool.keep.set(if exceeded { 0 } else { pool.wanted.get() });
         while pool.total.get() < init_size {
-            let Ok(job) = pool.create(StackConfig::DEFAULT) else { break };
+            let Ok(job) = pool.create(pool.stack.get()) else { break };
             pool.free.borrow_mut().push(job);
         }
     });
@@ -124,15 +132,47 @@ pub fn cleanup_thread() {
 /// The most recently freed job, or a new one.
 #[inline]
 pub(super) fn take(stack: StackConfig) -> Result<Raw, StartError> {
+    with(|pool| pool.take(stack)).unwrap_or_else(|| Ok(Raw::new(stack)?))
+}
+
+/// A job such as [`set_options`] has asked for, and the word that came with that.
+#[cfg(feature = "capi")]
+#[inline]
+pub(super) fn take_for_c() -> Result<(Raw, u32), StartError> {
+    with(|pool| Ok((pool.take(pool.stack.get())?, pool.extras.get())))
+        .unwrap_or_else(|| Ok((Raw::new(StackConfig::DEFAULT)?, 0)))
+}
+
+/// What the jobs are made of that this thread keeps, and a word for
+/// [`take_for_c`]. Fails if there are no such stacks.
+#[cfg(feature = "capi")]
+pub(crate) fn set_options(stack: StackConfig, extras: u32) -> Result<(), StartError> {
+    let trial = Raw::new(stack)?;
+    // SAFETY: nobody has used it.
+    unsafe { trial.free() };
     with(|pool| {
-        if stack == StackConfig::DEFAULT
-            && let Some(job) = pool.free.borrow_mut().pop()
-        {
-            return Ok(job);
+        if pool.stack.replace(stack) != stack {
+            while let Some(job) = pool.free.borrow_mut().pop() {
+                pool.total.set(pool.total.get() - 1);
+                // SAFETY: it was free, and is no longer in the pool.
+                unsafe { job.free() };
+            }
         }
-        pool.create(stack)
-    })
-    .unwrap_or_else(|| Ok(Raw::new(stack)?))
+        pool.extras.set(extras);
+    });
+    Ok(())
+}
+
+/// The jobs of this thread: all, and free ones.
+#[cfg(feature = "capi")]
+pub(crate) fn census() -> (usize, usize) {
+    with(|pool| (pool.total.get(), pool.free.borrow().len())).unwrap_or_default()
+}
+
+/// This thread takes over a job of one that has ended.
+#[cfg(feature = "capi")]
+pub(super) fn adopt() {
+    with(|pool| pool.total.update(|total| total + 1));
 }
 
 /// Takes back a job that has ended.
@@ -155,7 +195,7 @@ fn put_with(job: Raw, wait_ctx: WaitCtx) {
 fn keep_or_free(job: Raw) {
     let kept = with(|pool| {
         let mut free = pool.free.borrow_mut();
-        let keep = job.core().stack == StackConfig::DEFAULT && free.len() < pool.keep.get();
+        let keep = job.core().stack == pool.stack.get() && free.len() < pool.keep.get();
         if keep {
             free.push(job);
         } else {
@@ -170,6 +210,16 @@ fn keep_or_free(job: Raw) {
 }
 
 impl Pool {
+    #[inline(always)]
+    fn take(&self, stack: StackConfig) -> Result<Raw, StartError> {
+        if stack == self.stack.get()
+            && let Some(job) = self.free.borrow_mut().pop()
+        {
+            return Ok(job);
+        }
+        self.create(stack)
+    }
+
     #[cold]
     fn create(&self, stack: StackConfig) -> Result<Raw, StartError> {
         let limit = self.max_size.get();
@@ -202,7 +252,7 @@ impl Drop for Pool {
         #[cfg(feature = "capi")]
         {
             current::set_pool_word(std::ptr::null_mut());
-            super::handle::orphan_all();
+            super::orphans::orphan_all();
         }
         self.shrink_to(0);
     }

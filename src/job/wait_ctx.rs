@@ -8,10 +8,11 @@
 //! all run after it is released, on values taken out, and may call back into the context.
 //! Since nothing under it panics it is never poisoned half-way, and poison is ignored.
 //!
-//! Two flags stand beside it. `changed` is written under the lock and read without it by
+//! Flags stand beside it. `changed` is written under the lock and read without it by
 //! [`WaitCtx::reset`], so that a resume with nothing to reset, the usual one, takes no
 //! lock. A change that it misses was made by another thread, in no order to the reset, and
-//! counts as made after it. `shut` only ever becomes true, and orders nothing.
+//! counts as made after it. `shut` and `kept` only ever become true, and order
+//! nothing.
 //!
 //! A `fork` while another thread is under the lock leaves that one context locked in the
 //! child, as with any mutex.
@@ -33,7 +34,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the C ABI, which is still to come"))]
+#[cfg_attr(not(feature = "capi"), allow(dead_code, reason = "it is for the C ABI"))]
 mod c_form;
 mod callback;
 #[cfg(feature = "capi")]
@@ -124,6 +125,7 @@ struct Shared {
     handles: AtomicUsize,
     changed: AtomicBool,
     shut: AtomicBool,
+    kept: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -172,6 +174,7 @@ impl WaitCtx {
             handles: AtomicUsize::new(1),
             changed: AtomicBool::new(false),
             shut: AtomicBool::new(false),
+            kept: AtomicBool::new(false),
             state: Mutex::default(),
         });
         WaitCtx(NonNull::from(Box::leak(shared)))

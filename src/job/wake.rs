@@ -193,6 +193,24 @@ impl Ticket {
     }
 }
 
+#[cfg(feature = "capi")]
+impl Ticket {
+    /// The address of the slot, and the generation.
+    pub(crate) fn to_parts(self) -> (usize, u64) {
+        (ptr::from_ref(self.slot).expose_provenance(), self.generation)
+    }
+
+    /// From [`to_parts`](Self::to_parts); `None` for a slot of zero.
+    ///
+    /// # Safety
+    /// They are zero, or come from there.
+    pub(crate) unsafe fn from_parts(slot: usize, generation: u64) -> Option<Self> {
+        // SAFETY: slots are never freed.
+        let slot = unsafe { ptr::with_exposed_provenance::<Slot>(slot).as_ref() }?;
+        Some(Ticket { slot, generation })
+    }
+}
+
 impl Wake {
     /// Has the job resumed, now or when it next waits. Lock-free; at most one system
     /// call, when the driver sleeps. `errno` is kept.

@@ -26,6 +26,7 @@ mod pool;
 mod region;
 mod slab;
 mod stats;
+mod used;
 
 pub use config::StackConfig;
 pub use error::StackError;
@@ -34,6 +35,9 @@ pub use guarded::GuardedStack;
 pub use mappings::set_mapping_limit;
 pub use pool::{PooledStack, reserve, set_pool_limit};
 pub use stats::{Stats, stats};
+#[cfg(feature = "capi")]
+pub(crate) use used::depth;
+pub(crate) use used::wipe;
 
 use crate::arch::STACK_ALIGN;
 use crate::sys;

@@ -173,3 +173,24 @@ fn own_pidfd() -> io::Result<OwnedFd> {
     // SAFETY: a descriptor just opened, owned by nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
+
+/// The address of the lowest page in `range`, which begins with a page, that has memory
+/// behind it.
+pub(crate) fn lowest_resident(range: Range<usize>) -> io::Result<Option<usize>> {
+    let page = page_size();
+    let mut pages = [0_u8; 256];
+    let mut start = range.start;
+    while start < range.end {
+        let len = (range.end - start).min(pages.len() * page);
+        // SAFETY: the kernel checks the range, and writes one byte for each page of it.
+        check(unsafe {
+            libc::mincore(std::ptr::without_provenance_mut(start), len, pages.as_mut_ptr())
+        })?;
+        let found = pages[..len.div_ceil(page)].iter().position(|resident| resident & 1 != 0);
+        if let Some(index) = found {
+            return Ok(Some(start + index * page));
+        }
+        start += len;
+    }
+    Ok(None)
+}

@@ -16,9 +16,12 @@ mod memory;
 #[cfg(feature = "capi")]
 mod symbols;
 
-pub(crate) use memory::{Advice, Mapping};
+pub(crate) use memory::{Advice, Mapping, lowest_resident};
 #[cfg(feature = "capi")]
-pub(crate) use symbols::{file_of, is_bound_to_us, is_symbolic, loads, symbol, symbol_of};
+pub(crate) use symbols::{
+    CxxGlobals, exchange_cxx_globals, file_of, has_cxx_globals, is_bound_to_us, is_symbolic, loads,
+    symbol, symbol_of,
+};
 
 /// Bytes in a page.
 pub(crate) fn page_size() -> usize {
@@ -121,14 +124,24 @@ impl AsFd for EventFd {
 
 /// Runs `f` and puts back the `errno` of before.
 pub(crate) fn keep_errno<T>(f: impl FnOnce() -> T) -> T {
-    // SAFETY: the location of this thread's errno is valid for as long as the thread.
-    let errno = unsafe { libc::__errno_location() };
-    // SAFETY: as above.
-    let before = unsafe { errno.read() };
+    let before = errno();
     let value = f();
-    // SAFETY: as above.
-    unsafe { errno.write(before) };
+    set_errno(before);
     value
+}
+
+pub(crate) fn errno() -> libc::c_int {
+    // SAFETY: the location of this thread's errno is valid for as long as the thread.
+    let location = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    unsafe { location.read() }
+}
+
+pub(crate) fn set_errno(errno: libc::c_int) {
+    // SAFETY: the location of this thread's errno is valid for as long as the thread.
+    let location = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    unsafe { location.write(errno) };
 }
 
 /// How often this process has been forked off, counted in the child: 0 in a process that

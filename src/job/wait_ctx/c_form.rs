@@ -35,6 +35,24 @@ impl WaitCtx {
         self.end();
     }
 
+    /// A job that was given up still waits for what is in here: it ends with its last
+    /// handle, whatever is freed before.
+    pub(crate) fn keep(&self) {
+        self.shared().kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked to [keep](Self::keep) it.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.shared().kept.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is anything to wait for: an fd or a callback.
+    pub(crate) fn can_wake(&self) -> bool {
+        let state = self.lock();
+        let stands = |entry: &super::Entry| entry.standing != super::Standing::Deleted;
+        state.callback.is_some() || state.entries.iter().any(stands)
+    }
+
     /// Whether it was [shut](Self::shut), so that a job no longer shows it.
     pub(crate) fn is_shut(&self) -> bool {
         self.shared().shut.load(Ordering::Relaxed)

@@ -1,0 +1,17 @@
+//! What `siding.h` adds to `ASYNC_*`, called as C calls it.
+#![allow(unsafe_code, reason = "the C ABI")]
+
+#[path = "expect_arch.rs"]
+mod a_machine;
+mod common;
+
+#[path = "c_extensions/api.rs"]
+mod api;
+#[path = "c_extensions/cancel.rs"]
+mod cancel;
+#[path = "c_extensions/options.rs"]
+mod options;
+#[path = "c_extensions/run.rs"]
+mod run;
+#[path = "c_extensions/wakes.rs"]
+mod wakes;

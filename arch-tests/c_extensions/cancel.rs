@@ -1,0 +1,239 @@
+//! Jobs given up: when they go on, what their pauses return, who is told.
+
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::ptr;
+use std::thread;
+
+use super::api::*;
+
+thread_local! {
+    static ENDED: Cell<Vec<(usize, c_int)>> = const { Cell::new(Vec::new()) };
+}
+
+unsafe extern "C" fn ended(arg: Data, ret: c_int) {
+    let mut all = ENDED.take();
+    all.push((arg.addr(), ret));
+    ENDED.set(all);
+}
+
+fn cancel(job: Job, mode: c_int, name: usize) -> c_int {
+    // SAFETY: `ended` takes any word.
+    unsafe { siding_job_cancel(job, mode, Some(ended), ptr::without_provenance_mut(name)) }
+}
+
+fn told() -> Vec<(usize, c_int)> {
+    ENDED.take()
+}
+
+/// A wait context that holds one eventfd.
+fn ctx_with_fd() -> (Ctx, c_int) {
+    let (ctx, fd) = (ASYNC_WAIT_CTX_new(), eventfd());
+    // SAFETY: a live context.
+    let set =
+        unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, ptr::null_mut(), fd, ptr::null_mut(), None) };
+    assert_eq!(set, 1);
+    (ctx, fd)
+}
+
+#[test]
+fn now_the_job_ends_in_the_call_and_none_of_its_pauses_succeeds() {
+    let job = paused(ptr::null_mut(), pause_often, 5);
+    assert_eq!(cancel(job, NOW, 1), 1);
+    assert_eq!(told(), [(1, 0)]);
+    assert_eq!(siding_orphans_poll(), 0);
+}
+
+#[test]
+fn a_job_that_can_wait_for_nothing_ends_at_once_in_any_mode() {
+    let empty = ASYNC_WAIT_CTX_new();
+    for (name, mode) in [ON_WAKE, DRAIN].into_iter().enumerate() {
+        for ctx in [ptr::null_mut(), empty] {
+            assert_eq!(cancel(paused(ctx, pause_often, 3), mode, name), 1);
+            assert_eq!(told(), [(name, 0)]);
+        }
+    }
+    // SAFETY: no job holds it.
+    unsafe { ASYNC_WAIT_CTX_free(empty) };
+}
+
+#[test]
+fn on_wake_the_pause_in_progress_succeeds_and_the_others_fail() {
+    let (ctx, fd) = ctx_with_fd();
+    assert_eq!(cancel(paused(ctx, pause_often, 3), ON_WAKE, 7), 1);
+    assert_eq!((siding_orphans_poll(), told()), (1, vec![]));
+    assert!(!readable(siding_orphans_fd()));
+    signal(fd);
+    assert!(readable(siding_orphans_fd()));
+    assert_eq!((siding_orphans_poll(), told()), (0, vec![(7, 1)]));
+    // SAFETY: the job has ended.
+    unsafe { ASYNC_WAIT_CTX_free(ctx) };
+    // SAFETY: nobody polls it any more.
+    unsafe { libc::close(fd) };
+}
+
+/// Reads its descriptor whenever it goes on, as an engine does.
+unsafe extern "C" fn pause_and_read(args: Data) -> c_int {
+    let fd = word(args) as c_int;
+    (0..3)
+        .map(|_| {
+            let succeeded = ASYNC_pause_job();
+            drain(fd);
+            succeeded
+        })
+        .sum()
+}
+
+#[test]
+fn draining_each_pause_waits_for_the_fd_and_succeeds() {
+    let (ctx, fd) = ctx_with_fd();
+    assert_eq!(cancel(paused(ctx, pause_and_read, fd as usize), DRAIN, 7), 1);
+    for left in [1, 1, 0] {
+        assert_eq!((siding_orphans_poll(), told()), (1, vec![]));
+        signal(fd);
+        assert_eq!(siding_orphans_poll(), left);
+    }
+    assert_eq!(told(), [(7, 3)]);
+    // SAFETY: the job has ended.
+    unsafe { ASYNC_WAIT_CTX_free(ctx) };
+    // SAFETY: nobody polls it any more.
+    unsafe { libc::close(fd) };
+}
+
+#[test]
+fn a_callback_wakes_an_orphan_as_an_fd_does() {
+    let ctx = ASYNC_WAIT_CTX_new();
+    // SAFETY: a live context; never called with this argument.
+    unsafe { ASYNC_WAIT_CTX_set_callback(ctx, Some(siding_wake_callback), ptr::null_mut()) };
+    assert_eq!(cancel(paused(ctx, pause_often, 2), ON_WAKE, 3), 1);
+    let (mut callback, mut arg) = (None, ptr::null_mut());
+    // SAFETY: a live context, writable outputs.
+    assert_eq!(unsafe { ASYNC_WAIT_CTX_get_callback(ctx, &mut callback, &mut arg) }, 1);
+    let (callback, arg) = (callback.unwrap(), arg.expose_provenance());
+    // As a device's thread would.
+    // SAFETY: the callback of a job that still waits.
+    let call = move || unsafe { callback(ptr::with_exposed_provenance_mut(arg)) };
+    assert_eq!(thread::spawn(call).join().unwrap(), 1);
+    assert!(readable(siding_orphans_fd()));
+    assert_eq!((siding_orphans_poll(), told()), (0, vec![(3, 1)]));
+    // SAFETY: the job has ended.
+    unsafe { ASYNC_WAIT_CTX_free(ctx) };
+}
+
+#[test]
+fn a_wake_handle_taken_before_wakes_an_orphan_too() {
+    let (ctx, fd) = ctx_with_fd();
+    let job = paused(ctx, pause_often, 2);
+    let mut wake = Wake::default();
+    // SAFETY: writable.
+    assert_eq!(unsafe { siding_get_wake(job, &mut wake) }, 1);
+    assert_eq!(cancel(job, ON_WAKE, 4), 1);
+    assert_eq!(siding_orphans_poll(), 1);
+    // SAFETY: from `siding_get_wake`.
+    unsafe { siding_wake(wake) };
+    assert_eq!((siding_orphans_poll(), told()), (0, vec![(4, 1)]));
+    // SAFETY: the job has ended.
+    unsafe { ASYNC_WAIT_CTX_free(ctx) };
+    // SAFETY: nobody polls it any more.
+    unsafe { libc::close(fd) };
+}
+
+#[test]
+fn a_wait_context_freed_early_stays_until_its_orphan_has_ended() {
+    unsafe extern "C" fn close(_: Ctx, _: Data, fd: c_int, closed: Data) {
+        // SAFETY: the test's own flag, which outlives the context.
+        unsafe { closed.cast::<bool>().write(true) };
+        // SAFETY: the context's own descriptor.
+        unsafe { libc::close(fd) };
+    }
+    let (ctx, fd, mut closed) = (ASYNC_WAIT_CTX_new(), eventfd(), false);
+    let flag = &raw mut closed;
+    // SAFETY: a live context; the cleanup takes this flag.
+    unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, ptr::null_mut(), fd, flag.cast(), Some(close)) };
+    assert_eq!(cancel(paused(ctx, pause_often, 1), ON_WAKE, 9), 1);
+    // SAFETY: not used afterwards.
+    unsafe { ASYNC_WAIT_CTX_free(ctx) };
+    // SAFETY: written by the cleanup on this thread only.
+    assert!(!unsafe { flag.read() });
+    signal(fd);
+    assert_eq!((siding_orphans_poll(), told()), (0, vec![(9, 1)]));
+    // SAFETY: as above.
+    assert!(unsafe { flag.read() });
+}
+
+#[test]
+fn the_handle_of_a_job_given_up_is_of_no_use() {
+    let (ctx, fd) = ctx_with_fd();
+    let job = paused(ctx, pause_often, 1);
+    assert_eq!(cancel(job, ON_WAKE, 1), 1);
+    assert_eq!(cancel(job, NOW, 2), 0);
+    let mut same = job;
+    assert_eq!(start(&mut same, ctx, pause_often, 0).0, ERR);
+    signal(fd);
+    assert_eq!((siding_orphans_poll(), told()), (0, vec![(1, 1)]));
+    assert_eq!(cancel(job, NOW, 3), 0);
+    // SAFETY: the job has ended.
+    unsafe { ASYNC_WAIT_CTX_free(ctx) };
+}
+
+#[test]
+fn only_a_paused_job_of_this_thread_can_be_cancelled() {
+    unsafe extern "C" fn cancel_myself(_: Data) -> c_int {
+        cancel(ASYNC_get_current_job(), NOW, 1)
+    }
+    let mut job = ptr::null_mut();
+    assert_eq!(start(&mut job, ptr::null_mut(), cancel_myself, 0), (FINISH, Some(0)));
+    assert_eq!(cancel(ptr::null_mut(), NOW, 1), 0);
+    assert_eq!(cancel(ptr::without_provenance_mut(usize::MAX), NOW, 1), 0);
+    let job = paused(ptr::null_mut(), pause_often, 1);
+    assert_eq!(cancel(job, 17, 1), 0);
+    let other = job.expose_provenance();
+    let elsewhere =
+        thread::spawn(move || cancel(ptr::with_exposed_provenance_mut(other), NOW, 1)).join();
+    assert_eq!(elsewhere.unwrap(), 0);
+    assert_eq!(cancel(job, NOW, 5), 1);
+    assert_eq!(told(), [(5, 0)]);
+}
+
+#[test]
+fn jobs_of_a_thread_that_ended_are_listed_and_can_be_adopted() {
+    unsafe extern "C" fn note(job: Job, seen: Data) {
+        // SAFETY: the vector of this test.
+        unsafe { (*seen.cast::<Vec<usize>>()).push(job.addr()) };
+    }
+    let leave = || paused(ptr::null_mut(), pause_often, 2).expose_provenance();
+    let job: Job = ptr::with_exposed_provenance_mut(thread::spawn(leave).join().unwrap());
+    let mut seen = Vec::<usize>::new();
+    // SAFETY: `note` takes this vector.
+    let count = unsafe { siding_orphans_each(Some(note), (&raw mut seen).cast()) };
+    assert_eq!(count, seen.len());
+    assert!(seen.contains(&job.addr()));
+
+    let mut resumed = job;
+    assert_eq!(start(&mut resumed, ptr::null_mut(), pause_often, 0).0, ERR);
+    let before = stats().adopted;
+    // SAFETY: the job's frames hold nothing of their thread's.
+    assert_eq!(unsafe { siding_job_adopt(job) }, 1);
+    assert_eq!(stats().adopted, before + 1);
+    // SAFETY: as above.
+    assert_eq!(unsafe { siding_job_adopt(job) }, 0, "it has an owner now");
+    let mut job = job;
+    assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0), (PAUSE, None));
+    assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0), (FINISH, Some(2)));
+}
+
+#[test]
+fn orphans_whose_thread_ends_can_be_adopted() {
+    let job = thread::spawn(|| {
+        let (ctx, _fd) = ctx_with_fd();
+        let job = paused(ctx, pause_often, 2);
+        assert_eq!(cancel(job, DRAIN, 1), 1);
+        assert_eq!(siding_orphans_poll(), 1);
+        job.expose_provenance()
+    });
+    let mut job: Job = ptr::with_exposed_provenance_mut(job.join().unwrap());
+    // SAFETY: the job's frames hold nothing of their thread's.
+    assert_eq!(unsafe { siding_job_adopt(job) }, 1);
+    assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0), (PAUSE, None));
+    assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0), (FINISH, Some(2)));
+}

@@ -1,0 +1,217 @@
+//! What jobs are made of: stacks, wiping, measuring, state of their own; and the figures.
+
+use std::ffi::c_int;
+use std::hint::black_box;
+use std::ptr;
+use std::thread;
+
+use super::api::*;
+
+fn set(stack: usize, guard: usize, flags: u32) -> c_int {
+    // SAFETY: no preconditions.
+    unsafe { siding_set_job_options(stack, guard, flags) }
+}
+
+/// Options belong to a thread; so each test has one of its own.
+fn on_a_thread(test: impl FnOnce() + Send + 'static) {
+    thread::spawn(test).join().unwrap();
+}
+
+fn run(func: Function, arg: usize) -> c_int {
+    let mut job = ptr::null_mut();
+    loop {
+        if let (FINISH, Some(ret)) = start(&mut job, ptr::null_mut(), func, arg) {
+            return ret;
+        }
+    }
+}
+
+/// Writes a pattern over `arg` bytes of its stack; returns the low part of an address there.
+#[inline(never)]
+fn scribble(bytes: usize) -> usize {
+    if bytes < 512 {
+        return black_box(0);
+    }
+    let mut frame = [0xa5_u8; 512];
+    black_box(&mut frame);
+    scribble(bytes - 512) + usize::from(black_box(frame[0]) == 0)
+}
+
+unsafe extern "C" fn use_stack(args: Data) -> c_int {
+    scribble(word(args)) as c_int
+}
+
+/// How many bytes of the pattern lie in the 64 KiB below this frame.
+unsafe extern "C" fn find_pattern(args: Data) -> c_int {
+    let _ = word(args);
+    let here = black_box(0_u8);
+    let top = (&raw const here).addr();
+    (top - (64 << 10)..top)
+        // SAFETY: the job's own stack, below its frames.
+        .filter(|at| unsafe { ptr::with_exposed_provenance::<u8>(*at).read_volatile() } == 0xa5)
+        .count() as c_int
+}
+
+#[test]
+fn a_job_gets_the_stack_asked_for() {
+    on_a_thread(|| {
+        assert_eq!(set(1 << 20, 0, 0), 1);
+        assert_eq!(run(use_stack, 900 << 10), 0);
+        assert_eq!(set(0, 0, 0), 1);
+        assert_eq!(run(use_stack, 100 << 10), 0);
+    });
+}
+
+#[test]
+fn what_cannot_be_had_is_refused_and_changes_nothing() {
+    on_a_thread(|| {
+        assert_eq!(set(1 << 20, 0, 0), 1);
+        assert_eq!(set(16, 0, 0), 0);
+        assert_eq!(set(usize::MAX, 0, 0), 0);
+        assert_eq!(set(0, usize::MAX, 0), 0);
+        assert_eq!(set(0, 0, 1 << 20), 0);
+        assert_eq!(run(use_stack, 900 << 10), 0, "still a large stack");
+    });
+}
+
+#[test]
+fn a_wiped_stack_shows_nothing_of_the_job_before() {
+    on_a_thread(|| {
+        assert_eq!(run(use_stack, 32 << 10), 0);
+        assert!(run(find_pattern, 0) > 16 << 10, "without wiping it is all there");
+        assert_eq!(set(0, 0, WIPE), 1);
+        assert_eq!(run(use_stack, 32 << 10), 0);
+        assert_eq!(run(find_pattern, 0), 0);
+    });
+}
+
+#[test]
+fn the_deepest_use_of_a_function_is_known() {
+    unsafe extern "C" fn measured(args: Data) -> c_int {
+        scribble(word(args)) as c_int
+    }
+    on_a_thread(|| {
+        // SAFETY: only looked up.
+        let mark = || unsafe { siding_high_water_mark(Some(measured)) };
+        assert_eq!(run(use_stack, 100 << 10), 0); // what others left must not count
+        assert_eq!(run(measured, 1 << 10), 0);
+        assert_eq!(mark(), 0, "not asked for yet");
+        assert_eq!(set(0, 0, HIGH_WATER_MARK), 1);
+        assert_eq!(run(measured, 1 << 10), 0);
+        let shallow = mark();
+        assert_eq!(run(measured, 32 << 10), 0);
+        let deep = mark();
+        assert_eq!(run(measured, 1 << 10), 0);
+        assert_eq!(mark(), deep);
+        assert!((1 << 10..16 << 10).contains(&shallow), "{shallow}");
+        assert!((32 << 10..80 << 10).contains(&deep), "{deep}");
+    });
+}
+
+#[test]
+fn errno_is_the_jobs_own_if_asked_for() {
+    fn errno() -> &'static mut c_int {
+        // SAFETY: this thread's.
+        unsafe { &mut *libc::__errno_location() }
+    }
+    unsafe extern "C" fn look(_: Data) -> c_int {
+        *errno() = 77;
+        ASYNC_pause_job();
+        let seen = *errno();
+        *errno() = 78;
+        seen
+    }
+    on_a_thread(|| {
+        for (flags, expected) in [(0, 5), (ERRNO, 77)] {
+            assert_eq!(set(0, 0, flags), 1);
+            let mut job = paused(ptr::null_mut(), look, 0);
+            *errno() = 5;
+            assert_eq!(start(&mut job, ptr::null_mut(), look, 0), (FINISH, Some(expected)));
+            assert_eq!(*errno(), 78, "out of the job at its end");
+        }
+    });
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn fp_control_words_are_the_jobs_own_if_asked_for() {
+    fn rounding() -> u32 {
+        let mut mxcsr = 0_u32;
+        // SAFETY: stores one word.
+        unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr) };
+        mxcsr >> 13 & 3
+    }
+    fn round(mode: u32) {
+        let mxcsr = 0x1f80 | mode << 13;
+        // SAFETY: a valid control word.
+        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr) };
+    }
+    unsafe extern "C" fn look(_: Data) -> c_int {
+        round(3);
+        ASYNC_pause_job();
+        let seen = rounding();
+        round(0);
+        seen as c_int
+    }
+    on_a_thread(|| {
+        for (flags, outside, inside) in [(0, 3, 2), (FP_CONTROL, 0, 3)] {
+            assert_eq!(set(0, 0, flags), 1);
+            let mut job = paused(ptr::null_mut(), look, 0);
+            assert_eq!(rounding(), outside);
+            round(2);
+            assert_eq!(start(&mut job, ptr::null_mut(), look, 0), (FINISH, Some(inside)));
+            round(0);
+        }
+    });
+}
+
+#[test]
+fn the_figures_follow_the_jobs() {
+    on_a_thread(|| {
+        let before = stats();
+        let mut job = paused(ptr::null_mut(), pause_often, 1);
+        let during = stats();
+        assert_eq!((during.started, during.live), (before.started + 1, before.live + 1));
+        assert_eq!((during.pool, during.pool_free), (1, 0));
+        assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0).0, FINISH);
+        assert_eq!((stats().live, stats().pool_free), (before.live, 1));
+        ASYNC_cleanup_thread();
+        assert_eq!((stats().pool, stats().pool_free), (0, 0));
+    });
+}
+
+#[test]
+fn figures_unknown_to_the_caller_are_not_written_and_unknown_to_us_are_zero() {
+    let mut words = [u64::MAX; 20];
+    // SAFETY: 160 bytes.
+    assert_eq!(unsafe { siding_stats(words.as_mut_ptr().cast(), 8) }, 1);
+    assert!(words[0] != u64::MAX && words[1..].iter().all(|word| *word == u64::MAX));
+    // SAFETY: 160 bytes.
+    assert_eq!(unsafe { siding_stats(words.as_mut_ptr().cast(), 160) }, 1);
+    assert_eq!(words[size_of::<Stats>() / 8..], [0; 20 - size_of::<Stats>() / 8]);
+    // SAFETY: NULL is an error.
+    assert_eq!(unsafe { siding_stats(ptr::null_mut(), 8) }, 0);
+}
+
+#[test]
+fn the_last_error_is_told_once() {
+    on_a_thread(|| {
+        assert_eq!(siding_last_error(), 0);
+        assert_eq!(set(16, 0, 0), 0);
+        assert_eq!(siding_last_error() >> 23, 51);
+        assert_eq!(siding_last_error(), 0);
+    });
+}
+
+#[test]
+fn the_version_is_that_of_the_crate() {
+    let [major, minor, patch] = ["MAJOR", "MINOR", "PATCH"].map(|part| {
+        let digits = match part {
+            "MAJOR" => env!("CARGO_PKG_VERSION_MAJOR"),
+            "MINOR" => env!("CARGO_PKG_VERSION_MINOR"),
+            _ => env!("CARGO_PKG_VERSION_PATCH"),
+        };
+        digits.parse::<u32>().unwrap()
+    });
+    assert_eq!(siding_version(), major << 16 | minor << 8 | patch);
+}

@@ -1,0 +1,108 @@
+//! Wake handles.
+
+use std::ffi::c_int;
+use std::ptr;
+use std::thread;
+
+use super::api::*;
+
+fn wake_of(job: Job) -> Wake {
+    let mut wake = Wake::default();
+    // SAFETY: writable.
+    assert_eq!(unsafe { siding_get_wake(job, &mut wake) }, 1);
+    wake
+}
+
+/// From another thread, as a device's would.
+fn wake(wake: Wake) {
+    // SAFETY: from `siding_get_wake`.
+    thread::spawn(move || unsafe { siding_wake(wake) }).join().unwrap();
+}
+
+fn resume(mut job: Job) -> c_int {
+    start(&mut job, ptr::null_mut(), pause_often, 0).0
+}
+
+#[test]
+fn a_woken_job_is_named_once_and_the_descriptor_tells() {
+    let (first, second) =
+        (paused(ptr::null_mut(), pause_often, 2), paused(ptr::null_mut(), pause_often, 1));
+    let (of_first, of_second) = (wake_of(first), wake_of(second));
+    let fd = siding_wakes_fd();
+    assert!(siding_next_woken().is_null());
+    assert!(!readable(fd));
+    wake(of_second);
+    wake(of_first);
+    wake(of_first);
+    assert!(readable(fd));
+    assert_eq!([siding_next_woken(), siding_next_woken()], [second, first]);
+    assert!(siding_next_woken().is_null());
+    assert!(!readable(fd));
+    assert_eq!(resume(second), FINISH);
+    wake(of_second); // too late
+    assert!(siding_next_woken().is_null());
+    assert_eq!(resume(first), PAUSE);
+    wake(of_first);
+    assert!(readable(fd));
+    assert_eq!(siding_next_woken(), first);
+    assert_eq!(resume(first), FINISH);
+}
+
+#[test]
+fn a_handle_of_a_job_that_ended_does_not_wake_the_next_one_in_its_place() {
+    let job = paused(ptr::null_mut(), pause_often, 1);
+    let stale = wake_of(job);
+    assert_eq!(resume(job), FINISH);
+    let next = paused(ptr::null_mut(), pause_often, 1);
+    wake_of(next);
+    wake(stale);
+    assert!(siding_next_woken().is_null());
+    assert_eq!(resume(next), FINISH);
+}
+
+#[test]
+fn a_job_woken_while_it_runs_is_named_once_it_has_paused() {
+    unsafe extern "C" fn wake_myself(_: Data) -> c_int {
+        let mine = wake_of(ptr::null_mut());
+        wake(mine);
+        assert!(siding_next_woken().is_null(), "it runs");
+        ASYNC_pause_job()
+    }
+    let job = paused(ptr::null_mut(), wake_myself, 0);
+    assert_eq!(siding_next_woken(), job);
+    assert_eq!(resume(job), FINISH);
+}
+
+#[test]
+fn the_callback_wakes_too() {
+    let ctx = ASYNC_WAIT_CTX_new();
+    let job = paused(ctx, pause_often, 1);
+    let mut handle = wake_of(job);
+    let arg = (&raw mut handle).cast();
+    // SAFETY: a live context; the handle outlives the job.
+    unsafe { ASYNC_WAIT_CTX_set_callback(ctx, Some(siding_wake_callback), arg) };
+    let (mut callback, mut arg) = (None, ptr::null_mut());
+    // SAFETY: as above.
+    unsafe { ASYNC_WAIT_CTX_get_callback(ctx, &mut callback, &mut arg) };
+    // SAFETY: as set above.
+    assert_eq!(unsafe { callback.unwrap()(arg) }, 1);
+    assert_eq!(siding_next_woken(), job);
+    assert_eq!(resume(job), FINISH);
+    // SAFETY: no job holds it.
+    unsafe { ASYNC_WAIT_CTX_free(ctx) };
+}
+
+#[test]
+fn what_names_no_job_wakes_nobody() {
+    let mut handle = Wake { slot: 1, generation: 1 };
+    // SAFETY: writable.
+    assert_eq!(unsafe { siding_get_wake(ptr::null_mut(), &mut handle) }, 0, "outside a job");
+    // SAFETY: stale and foreign handles are looked up only.
+    assert_eq!(unsafe { siding_get_wake(ptr::without_provenance_mut(99), &mut handle) }, 0);
+    // SAFETY: NULL is an error.
+    assert_eq!(unsafe { siding_get_wake(ptr::null_mut(), ptr::null_mut()) }, 0);
+    // SAFETY: all zero names nothing.
+    unsafe { siding_wake(Wake::default()) };
+    // SAFETY: NULL is an error.
+    assert_eq!(unsafe { siding_wake_callback(ptr::null_mut()) }, 0);
+}

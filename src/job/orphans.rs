@@ -1,0 +1,126 @@
+//! Jobs that C has started and nobody resumes any more: given up by their owner, or left
+//! behind by a thread that has ended.
+//!
+//! # Safety
+//!
+//! A [`GivenUp`] stays on the thread of its job, and nobody else enters it.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::core::Raw;
+use super::handle::{self, GIVEN_UP, Handle, NOBODY, Ready, Unusable, each, this_thread};
+use super::wait_ctx::WaitCtx;
+use super::{current, pool};
+use crate::context::tag;
+
+/// This thread ends: the jobs it leaves paused belong to nobody.
+pub(super) fn orphan_all() {
+    let me = this_thread();
+    each(|entry| {
+        if entry.is_live() && entry.owner.load(Ordering::Relaxed) & !GIVEN_UP == me {
+            if let Some(job) = NonNull::new(entry.job.load(Ordering::Relaxed)) {
+                Raw(job).disconnect();
+            }
+            entry.owner.store(NOBODY, Ordering::Release);
+        }
+    });
+}
+
+/// Of the jobs that C has started: how many ever, how many live, how many are orphans.
+pub(crate) fn census() -> (u64, u64, u64) {
+    let (mut started, mut live, mut orphaned) = (0, 0, 0);
+    each(|entry| {
+        started += entry.run.load(Ordering::Relaxed).div_ceil(2);
+        live += u64::from(entry.is_live());
+        orphaned += u64::from(entry.is_orphan());
+    });
+    (started, live, orphaned)
+}
+
+/// Shows the handle of each orphan: jobs whose thread has ended, and jobs given up.
+pub(crate) fn each_orphan(mut see: impl FnMut(Handle)) {
+    each(|entry| {
+        if entry.is_orphan() {
+            see(entry.handle());
+        }
+    });
+}
+
+/// Makes this thread the owner of a job whose thread has ended.
+pub(crate) fn adopt(handle: Handle) -> Result<(), Unusable> {
+    let entry = handle.entry().ok_or(Unusable::Stale)?;
+    let (me, order) = (this_thread(), Ordering::Acquire);
+    match entry.owner.compare_exchange(NOBODY, me, order, Ordering::Relaxed) {
+        Ok(_) => {
+            ADOPTED.fetch_add(1, Ordering::Relaxed);
+            pool::adopt();
+            Ok(())
+        }
+        Err(_) => Err(Unusable::Busy),
+    }
+}
+
+/// Jobs that were adopted, ever.
+pub(crate) static ADOPTED: AtomicU64 = AtomicU64::new(0);
+
+/// A paused job that C has given up: only this can go on with it. Left to itself it stays
+/// where it is.
+pub(crate) struct GivenUp(Raw);
+
+/// Takes a paused job away from whoever holds its handle.
+pub(crate) fn give_up(handle: Handle) -> Result<GivenUp, Unusable> {
+    let Ready(raw) = handle::paused(handle)?;
+    if let Some(entry) = raw.core().entry.get() {
+        entry.owner.store(this_thread() | GIVEN_UP, Ordering::Relaxed);
+    }
+    Ok(GivenUp(raw))
+}
+
+/// Undoes [`give_up`], whose answer was dropped.
+pub(crate) fn take_back(handle: Handle) {
+    if let Some(entry) = handle.entry() {
+        entry.owner.store(this_thread(), Ordering::Relaxed);
+    }
+}
+
+impl GivenUp {
+    pub(crate) fn wait_ctx(&self) -> Option<WaitCtx> {
+        self.0.wait_ctx()
+    }
+
+    /// Its pauses return an error from now on, except one that is in progress.
+    pub(crate) fn refuse_pauses(&self) {
+        self.0.core().cancelled.set(true);
+    }
+
+    /// What is kept with it.
+    pub(crate) fn ready(&self) -> Ready {
+        Ready(self.0)
+    }
+
+    /// Goes on with it, by telling its pause that it is `cancelled` or not. Its value, if it
+    /// has ended; it must not be used then.
+    pub(crate) fn go_on(&self, cancelled: bool) -> Option<c_int> {
+        let how = if cancelled { tag::CANCEL } else { tag::GO };
+        // SAFETY: paused, and this thread's: a `GivenUp` does not leave it.
+        let back = unsafe { self.0.enter(how) };
+        if back.is_paused() {
+            return None;
+        }
+        let entry = back.job.core().entry.get()?;
+        Some(handle::finished(back, entry))
+    }
+
+    /// Has its wakes reach the current job, which waits for it. Whether there was one.
+    pub(crate) fn send_wakes_here(&self) -> bool {
+        let woken = self.0.is_woken();
+        self.0.consume_wake();
+        if let Some(here) = current::get() {
+            self.0.share_driver_of(here);
+        }
+        woken
+    }
+}

@@ -1,0 +1,101 @@
+//! The wakes of jobs that C resumes by itself: one inbox a thread, and who was woken.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+use super::handle::{self, Handle, Unusable};
+use super::inbox::Inbox;
+use super::wake::Ticket;
+
+/// A thread's inbox, once it has asked for a wake handle or for the woken.
+struct Woken {
+    inbox: &'static Inbox,
+    /// Handles of jobs that were woken and not named since.
+    handles: VecDeque<usize>,
+}
+
+thread_local! {
+    static WOKEN: RefCell<Option<Woken>> = const { RefCell::new(None) };
+}
+
+fn with<R>(f: impl FnOnce(&mut Woken) -> R) -> io::Result<R> {
+    let gone = |_| io::Error::from(io::ErrorKind::NotFound);
+    WOKEN
+        .try_with(|woken| {
+            let mut woken = woken.borrow_mut();
+            let woken = match &mut *woken {
+                Some(woken) => woken,
+                none => none.insert(Woken { inbox: Inbox::take()?, handles: VecDeque::new() }),
+            };
+            Ok(f(woken))
+        })
+        .map_err(gone)?
+}
+
+/// The wake handle of a live job of this thread, whose wakes [`next`] will report unless
+/// somebody else drives it.
+pub(crate) fn ticket(handle: Handle) -> Option<Ticket> {
+    let job = handle::own(handle)?;
+    if !job.has_driver() {
+        with(|woken| job.slot().connect(Some(woken.inbox), handle.number())).ok()?;
+    }
+    Some(job.slot().ticket())
+}
+
+/// The next paused job of this thread that was woken, each once.
+pub(crate) fn next() -> Option<Handle> {
+    with(Woken::next).ok()?
+}
+
+/// Readable when [`next`] has something to report, after it has had nothing.
+pub(crate) fn fd() -> io::Result<RawFd> {
+    with(|woken| {
+        woken.refill();
+        // Now the first wake is announced.
+        if !woken.inbox.may_sleep() || !woken.handles.is_empty() {
+            woken.inbox.announce();
+        }
+        woken.inbox.event().as_raw_fd()
+    })
+}
+
+impl Woken {
+    fn next(&mut self) -> Option<Handle> {
+        loop {
+            self.refill();
+            for _ in 0..self.handles.len() {
+                let number = self.handles.pop_front()?;
+                let handle = Handle::from_number(number);
+                match handle::paused(handle) {
+                    Ok(job) => {
+                        job.consume_wake();
+                        return Some(handle);
+                    }
+                    // It runs: to be reported once it has paused.
+                    Err(Unusable::Busy) if handle::own(handle).is_some() => {
+                        self.handles.push_back(number);
+                    }
+                    Err(_) => {}
+                }
+            }
+            if self.inbox.may_sleep() {
+                return None;
+            }
+        }
+    }
+
+    fn refill(&mut self) {
+        if self.inbox.awake() {
+            self.inbox.clear_event();
+        }
+        self.inbox.drain(|number| self.handles.push_back(number));
+    }
+}
+
+impl Drop for Woken {
+    fn drop(&mut self) {
+        self.inbox.release();
+    }
+}
