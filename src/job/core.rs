@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::current;
+use super::fork;
 use super::inbox::Inbox;
 use super::memory;
 use super::queue::Queue;
@@ -78,6 +79,7 @@ pub(super) fn here() -> Option<Raw> {
 impl Raw {
     /// A new job on a pooled stack.
     pub(super) fn new(stack: StackConfig) -> Result<Raw, StackError> {
+        fork::prepare();
         let core = Core {
             parent: Cell::new(None),
             blocked: Cell::new(0),

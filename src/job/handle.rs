@@ -14,8 +14,8 @@
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use super::core::{Back, Core, Raw};
 use super::wait_ctx::WaitCtx;
@@ -78,9 +78,13 @@ static TABLE: [AtomicPtr<Entry>; (1 << INDEX_BITS) / CHUNK] =
     [const { AtomicPtr::new(ptr::null_mut()) }; (1 << INDEX_BITS) / CHUNK];
 static FREE: Mutex<Free> = Mutex::new(Free { entries: Vec::new(), chunks: 0 });
 
-struct Free {
+pub(super) struct Free {
     entries: Vec<&'static Entry>,
     chunks: usize,
+}
+
+pub(super) fn hold() -> MutexGuard<'static, Free> {
+    FREE.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
 /// The body of a C job, in the slot below its control block.
@@ -302,6 +306,16 @@ pub(super) fn orphan_all() -> usize {
     orphans
 }
 
+/// In a forked child: only this thread is left.
+pub(super) fn orphan_others() {
+    let me = this_thread();
+    each(|entry| {
+        if entry.owner.load(Ordering::Relaxed) != me {
+            entry.owner.store(NOBODY, Ordering::Relaxed);
+        }
+    });
+}
+
 const NOBODY: usize = 0;
 
 #[inline(always)]
@@ -361,7 +375,7 @@ impl Entry {
 
     /// An entry that no job has; `None` when the table is full.
     fn take() -> Option<&'static Entry> {
-        let mut free = FREE.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut free = hold();
         if free.entries.is_empty() {
             let chunk = free.chunks;
             let place = TABLE.get(chunk)?;
@@ -378,7 +392,7 @@ impl Entry {
     /// Its job's memory is given back.
     pub(super) fn release(&'static self) {
         self.job.store(ptr::null_mut(), Ordering::Relaxed);
-        FREE.lock().unwrap_or_else(|poison| poison.into_inner()).entries.push(self);
+        hold().entries.push(self);
     }
 
     fn new(index: usize) -> Self {
@@ -395,7 +409,7 @@ impl Entry {
 
 /// Looks at every entry there is.
 fn each(mut look: impl FnMut(&'static Entry)) {
-    let chunks = FREE.lock().unwrap_or_else(|poison| poison.into_inner()).chunks;
+    let chunks = hold().chunks;
     for first in &TABLE[..chunks] {
         let first = first.load(Ordering::Acquire);
         for at in 0..CHUNK {

@@ -35,6 +35,7 @@ use crate::stack::{StackConfig, StackError};
 
 mod core;
 mod current;
+mod fork;
 #[cfg(feature = "capi")]
 pub(crate) mod handle;
 mod inbox;
