@@ -17,7 +17,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use super::core::{Back, Core, Raw};
+use super::core::{self, Back, Core, Raw};
 use super::wait_ctx::WaitCtx;
 use super::{CancelMode, current, pool};
 use crate::context::{self, Control, Landed, Then, Words, tag};
@@ -290,6 +290,23 @@ pub(crate) fn forget_wait_ctx(ctx: *mut c_void) {
         let _ =
             entry.ctx.compare_exchange(ctx, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);
     });
+}
+
+/// This thread ends. Jobs that it ended inside of, by `pthread_exit`, are unwound and over;
+/// unless it is on the stack of one, as when a C library does not unwind.
+pub(super) fn bury() {
+    if core::here().is_some() {
+        return;
+    }
+    let dead: Vec<Raw> = core::running().collect();
+    current::set(None);
+    for raw in dead {
+        if let Some(entry) = raw.core().entry.get() {
+            entry.ctx.store(ptr::null_mut(), Ordering::Release);
+            entry.next_run();
+            pool::put(raw);
+        }
+    }
 }
 
 /// This thread ends: the jobs it leaves paused belong to nobody.

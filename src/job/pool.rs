@@ -202,6 +202,7 @@ impl Drop for Pool {
         #[cfg(feature = "capi")]
         {
             current::set_pool_word(std::ptr::null_mut());
+            super::handle::bury();
             super::handle::orphan_all();
         }
         self.shrink_to(0);
