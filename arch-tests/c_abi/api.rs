@@ -270,11 +270,14 @@ pub fn on_a_thread(body: impl FnOnce() + Send + 'static) {
     }
 }
 
+pub type Unwindable = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
+
 /// Runs a function on a thread that is not Rust's: those must not be left by pthread_exit.
-pub fn on_a_c_thread(f: unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void) -> *mut c_void {
+pub fn on_a_c_thread(f: Unwindable) -> *mut c_void {
+    type Main = extern "C" fn(*mut c_void) -> *mut c_void;
     let (mut thread, mut value) = (0, ptr::null_mut());
     // SAFETY: the two types differ in that one may be unwound.
-    let f = unsafe { mem::transmute::<_, extern "C" fn(*mut c_void) -> *mut c_void>(f) };
+    let f = unsafe { mem::transmute::<Unwindable, Main>(f) };
     // SAFETY: a function that needs nothing.
     let made = unsafe { libc::pthread_create(&mut thread, ptr::null(), f, ptr::null_mut()) };
     assert_eq!(made, 0);

@@ -1,11 +1,9 @@
 //! What the programs in `tests/` share: the error queue of the libcrypto that they are
 //! linked to.
 
-use std::ffi::c_ulong;
-
 #[link(name = "crypto")]
 unsafe extern "C" {
-    safe fn ERR_get_error() -> c_ulong;
+    safe fn ERR_get_error() -> u64;
 }
 
 /// There is one.
@@ -13,9 +11,5 @@ pub const PRESENT: bool = true;
 
 /// Empties the thread's queue.
 pub fn take() -> Vec<u64> {
-    std::iter::from_fn(|| match ERR_get_error() {
-        0 => None,
-        error => Some(u64::from(error)),
-    })
-    .collect()
+    std::iter::from_fn(|| Some(ERR_get_error()).filter(|&error| error != 0)).collect()
 }

@@ -105,11 +105,13 @@ fn other_threads_may_look_while_a_job_is_resumed() {
         while pauses < ROUNDS {
             let mut job = Job::with(&ctx);
             let inside = ctx.0;
-            // SAFETY: see `poll`; the lines would be too many.
-            let body = move || unsafe {
-                ASYNC_WAIT_CTX_set_wait_fd(inside, number(1), 10, ptr::null_mut(), None);
+            let body = move || {
+                let key = number(1);
+                // SAFETY: see `poll`; the lines would be too many.
+                unsafe { ASYNC_WAIT_CTX_set_wait_fd(inside, key, 10, ptr::null_mut(), None) };
                 ASYNC_pause_job();
-                ASYNC_WAIT_CTX_clear_fd(inside, number(1));
+                // SAFETY: as above.
+                unsafe { ASYNC_WAIT_CTX_clear_fd(inside, key) };
                 ASYNC_pause_job()
             };
             assert_eq!(job.start(body), Pause);

@@ -193,8 +193,9 @@ fn use_large_frame() -> c_int {
     let mut frame = MaybeUninit::<[u8; 200 << 10]>::uninit();
     let bytes = black_box(frame.as_mut_ptr().cast::<u8>());
     for at in (0..200 << 10).step_by(1024) {
+        let byte = bytes.wrapping_add(at);
         // SAFETY: within the frame.
-        unsafe { bytes.add(at).write_volatile(1) };
+        unsafe { byte.write_volatile(1) };
     }
     5
 }

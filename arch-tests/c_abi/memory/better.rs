@@ -46,7 +46,7 @@ fn a_stack_need_not_be_aligned() {
         struct Aligned(u8);
         let code = job.start(|| {
             let local = std::hint::black_box(Aligned(5));
-            pause_then(c_int::from(ptr::from_ref(&local).addr() % 16 == 0 && local.0 == 5))
+            pause_then(c_int::from(ptr::from_ref(&local).addr().is_multiple_of(16) && local.0 == 5))
         });
         assert_eq!((code, job.finish()), (Pause, 1));
     });

@@ -1,9 +1,13 @@
 //! Who gets the calls.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 
 use crate::api::{ASYNC_pause_job, ASYNC_start_job};
+
+unsafe extern "C" {
+    safe fn OpenSSL_version(what: c_int) -> *const c_char;
+}
 
 /// The functions there are since OpenSSL 3.0.
 const NAMES: [&CStr; 20] = [
@@ -43,6 +47,8 @@ fn library_of(address: *const c_void) -> String {
 
 #[test]
 fn the_calls_go_where_they_should() {
+    // SAFETY: a text of libcrypto's.
+    println!("{}", unsafe { CStr::from_ptr(OpenSSL_version(0)) }.to_str().unwrap());
     let expected = std::env::var("EXPECT_LIBRARY").expect("run by ci/differential.sh");
     for name in NAMES {
         // SAFETY: a NUL-terminated name.

@@ -188,14 +188,19 @@ const WANT_ASYNC: c_int = 9;
 
 impl Client {
     fn new() -> Client {
-        // SAFETY: a context and memory BIOs that were just made; SSL_MODE_ASYNC.
-        unsafe {
-            let ssl = SSL_new(SSL_CTX_new(TLS_client_method()));
-            SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-            SSL_ctrl(ssl, 33, 0x100, ptr::null_mut());
-            SSL_set_info_callback(ssl, pause_at_the_beginning);
-            Client(ssl)
-        }
+        const CTRL_MODE: c_int = 33;
+        const MODE_ASYNC: c_long = 0x100;
+        // SAFETY: a context that was just made.
+        let ssl = unsafe { SSL_new(SSL_CTX_new(TLS_client_method())) };
+        // SAFETY: a method that is always there.
+        let [read, write] = [(), ()].map(|()| unsafe { BIO_new(BIO_s_mem()) });
+        // SAFETY: all of them were just made.
+        unsafe { SSL_set_bio(ssl, read, write) };
+        // SAFETY: a command that takes a number.
+        unsafe { SSL_ctrl(ssl, CTRL_MODE, MODE_ASYNC, ptr::null_mut()) };
+        // SAFETY: a function of that type.
+        unsafe { SSL_set_info_callback(ssl, pause_at_the_beginning) };
+        Client(ssl)
     }
 
     /// What it wants when it cannot go on.
