@@ -4,7 +4,8 @@
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
-use std::{mem, ptr};
+use std::mem::{self, MaybeUninit};
+use std::ptr;
 
 use crate::queue;
 use crate::wait::Ctx;
@@ -275,13 +276,16 @@ pub type Unwindable = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 /// Runs a function on a thread that is not Rust's: those must not be left by pthread_exit.
 pub fn on_a_c_thread(f: Unwindable) -> *mut c_void {
     type Main = extern "C" fn(*mut c_void) -> *mut c_void;
-    let (mut thread, mut value) = (0, ptr::null_mut());
+    let (mut thread, mut value) = (MaybeUninit::uninit(), ptr::null_mut());
     // SAFETY: the two types differ in that one may be unwound.
     let f = unsafe { mem::transmute::<Unwindable, Main>(f) };
     // SAFETY: a function that needs nothing.
-    let made = unsafe { libc::pthread_create(&mut thread, ptr::null(), f, ptr::null_mut()) };
+    let made =
+        unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), f, ptr::null_mut()) };
     assert_eq!(made, 0);
-    // SAFETY: a thread that was started, and a place for its value.
+    // SAFETY: it was started, so its id is written.
+    let thread = unsafe { thread.assume_init() };
+    // SAFETY: a thread that is joined once, and a place for its value.
     unsafe { libc::pthread_join(thread, &mut value) };
     value
 }
