@@ -20,7 +20,9 @@ needs() {
             echo riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
             echo /usr/riscv64-linux-gnu/include/stdio.h libc6-dev-riscv64-cross
             echo qemu-riscv64 qemu-user ;;
-        tools) echo gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3 ;;
+        tools)
+            echo gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3
+            echo /usr/include/openssl/ssl.h libssl-dev ;;
         *) die "unknown target: $1" ;;
     esac
 }

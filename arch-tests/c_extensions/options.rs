@@ -111,8 +111,10 @@ fn the_deepest_use_of_a_function_is_known() {
 #[test]
 fn errno_is_the_jobs_own_if_asked_for() {
     fn errno() -> &'static mut c_int {
+        // SAFETY: no preconditions.
+        let location = unsafe { libc::__errno_location() };
         // SAFETY: this thread's.
-        unsafe { &mut *libc::__errno_location() }
+        unsafe { &mut *location }
     }
     unsafe extern "C" fn look(_: Data) -> c_int {
         *errno() = 77;

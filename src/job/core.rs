@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::at_end::AtEnd;
 use super::current;
+use super::fork;
 use super::inbox::Inbox;
 use super::kept::Kept;
 use super::memory;
@@ -84,6 +85,7 @@ pub(super) fn here() -> Option<Raw> {
 impl Raw {
     /// A new job on a pooled stack.
     pub(super) fn new(stack: StackConfig) -> Result<Raw, StackError> {
+        fork::prepare();
         let core = Core {
             parent: Cell::new(None),
             blocked: Cell::new(0),

@@ -15,8 +15,8 @@ use std::ffi::{c_int, c_void};
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use super::at_end::AtEnd;
 use super::core::{Back, Core, Raw};
@@ -66,7 +66,7 @@ pub(super) struct Entry {
     pub(super) job: AtomicPtr<Control<Core>>,
     pub(super) owner: AtomicUsize,
     /// What `get_wait_ctx` answers.
-    ctx: AtomicPtr<c_void>,
+    pub(super) ctx: AtomicPtr<c_void>,
     luggage: Luggage,
 }
 
@@ -79,9 +79,13 @@ static TABLE: [AtomicPtr<Entry>; (1 << INDEX_BITS) / CHUNK] =
     [const { AtomicPtr::new(ptr::null_mut()) }; (1 << INDEX_BITS) / CHUNK];
 static FREE: Mutex<Free> = Mutex::new(Free { entries: Vec::new(), chunks: 0 });
 
-struct Free {
+pub(super) struct Free {
     entries: Vec<&'static Entry>,
     chunks: usize,
+}
+
+pub(super) fn hold() -> MutexGuard<'static, Free> {
+    FREE.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
 /// The body of a C job, in the slot below its control block.
@@ -424,7 +428,7 @@ impl Entry {
 
     /// The job starts, or has ended. Only its owner says so: a plain store will do.
     #[inline(always)]
-    fn next_run(&self) {
+    pub(super) fn next_run(&self) {
         let run = self.run.load(Ordering::Relaxed);
         self.run.store(run.wrapping_add(1), Ordering::Release);
     }
@@ -449,7 +453,7 @@ impl Entry {
 
     /// An entry that no job has; `None` when the table is full.
     fn take() -> Option<&'static Entry> {
-        let mut free = FREE.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut free = hold();
         if free.entries.is_empty() {
             let chunk = free.chunks;
             let place = TABLE.get(chunk)?;
@@ -466,7 +470,7 @@ impl Entry {
     /// Its job's memory is given back.
     pub(super) fn release(&'static self) {
         self.job.store(ptr::null_mut(), Ordering::Relaxed);
-        FREE.lock().unwrap_or_else(|poison| poison.into_inner()).entries.push(self);
+        hold().entries.push(self);
     }
 
     fn new(index: usize) -> Self {
@@ -483,7 +487,7 @@ impl Entry {
 
 /// Looks at every entry there is.
 pub(super) fn each(mut look: impl FnMut(&'static Entry)) {
-    let chunks = FREE.lock().unwrap_or_else(|poison| poison.into_inner()).chunks;
+    let chunks = hold().chunks;
     for first in &TABLE[..chunks] {
         let first = first.load(Ordering::Acquire);
         for at in 0..CHUNK {

@@ -6,8 +6,8 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use super::wake::Slot;
 use crate::sys::{self, EventFd};
@@ -30,11 +30,15 @@ const SIGNALLED: u8 = 2;
 /// they are left alone, because the parent uses their events.
 static FREE: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());
 
+pub(super) fn hold() -> MutexGuard<'static, Vec<&'static Inbox>> {
+    FREE.lock().unwrap_or_else(|poison| poison.into_inner())
+}
+
 impl Inbox {
     /// An inbox for a new driver, to be given back by [`release`](Self::release).
     pub(crate) fn take() -> io::Result<&'static Inbox> {
         let forks = sys::fork_generation();
-        let mut free = FREE.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut free = hold();
         while let Some(inbox) = free.pop() {
             if inbox.forks == forks {
                 return Ok(inbox);
@@ -49,7 +53,7 @@ impl Inbox {
     pub(crate) fn release(&'static self) {
         self.awake();
         self.drain(|_| {});
-        FREE.lock().unwrap_or_else(|poison| poison.into_inner()).push(self);
+        hold().push(self);
     }
 
     /// Readable when somebody has pushed while the driver slept.

@@ -36,6 +36,11 @@ fn functions() -> MutexGuard<'static, Functions> {
     FUNCTIONS.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
+/// Both locks.
+pub(super) fn hold() -> impl Sized + 'static {
+    (functions(), own())
+}
+
 /// Replaces those that are given; false once a stack has been made.
 ///
 /// # Safety
@@ -104,6 +109,10 @@ impl Drop for Foreign {
 /// Stacks handed out by `siding_alloc`, by their bottoms.
 static OWN: Mutex<Option<HashMap<usize, GuardedStack>>> = Mutex::new(None);
 
+fn own() -> MutexGuard<'static, Option<HashMap<usize, GuardedStack>>> {
+    OWN.lock().unwrap_or_else(|poison| poison.into_inner())
+}
+
 /// The `Alloc` there is until it is replaced; a replacement may call it.
 unsafe extern "C" fn siding_alloc(num: *mut usize) -> *mut c_void {
     // SAFETY: as the caller promises; NULL is refused.
@@ -113,7 +122,7 @@ unsafe extern "C" fn siding_alloc(num: *mut usize) -> *mut c_void {
     };
     *num = stack.size();
     let bottom = stack.bottom();
-    let mut own = OWN.lock().unwrap_or_else(|poison| poison.into_inner());
+    let mut own = own();
     own.get_or_insert_default().insert(bottom.addr(), stack);
     bottom.cast()
 }
@@ -121,7 +130,7 @@ unsafe extern "C" fn siding_alloc(num: *mut usize) -> *mut c_void {
 /// The `Free` there is until it is replaced. NULL, and what is not from `siding_alloc`, is
 /// left alone.
 unsafe extern "C" fn siding_free(addr: *mut c_void) {
-    let mut own = OWN.lock().unwrap_or_else(|poison| poison.into_inner());
+    let mut own = own();
     let stack = own.as_mut().and_then(|own| own.remove(&addr.addr()));
     drop(own);
     drop(stack);

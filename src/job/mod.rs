@@ -36,6 +36,7 @@ use crate::stack::{StackConfig, StackError};
 mod at_end;
 mod core;
 mod current;
+mod fork;
 #[cfg(feature = "capi")]
 pub(crate) mod handle;
 mod inbox;

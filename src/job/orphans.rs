@@ -7,14 +7,41 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::core::Raw;
+use super::core::{self, Raw};
 use super::handle::{self, GIVEN_UP, Handle, NOBODY, Ready, Unusable, each, this_thread};
 use super::wait_ctx::WaitCtx;
 use super::{current, pool};
 use crate::context::tag;
+
+/// This thread ends. Jobs that it ended inside of, by `pthread_exit`, are unwound and over;
+/// unless it is on the stack of one, as when a C library does not unwind.
+pub(super) fn bury() {
+    if core::here().is_some() {
+        return;
+    }
+    let dead: Vec<Raw> = core::running().collect();
+    current::set(None);
+    for raw in dead {
+        if let Some(entry) = raw.core().entry.get() {
+            entry.ctx.store(ptr::null_mut(), Ordering::Release);
+            entry.next_run();
+            pool::put(raw);
+        }
+    }
+}
+
+/// In a forked child: only this thread is left.
+pub(super) fn orphan_others() {
+    let me = this_thread();
+    each(|entry| {
+        if entry.owner.load(Ordering::Relaxed) & !GIVEN_UP != me {
+            entry.owner.store(NOBODY, Ordering::Relaxed);
+        }
+    });
+}
 
 /// This thread ends: the jobs it leaves paused belong to nobody.
 pub(super) fn orphan_all() {

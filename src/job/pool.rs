@@ -252,6 +252,7 @@ impl Drop for Pool {
         #[cfg(feature = "capi")]
         {
             current::set_pool_word(std::ptr::null_mut());
+            super::orphans::bury();
             super::orphans::orphan_all();
         }
         self.shrink_to(0);

@@ -14,8 +14,8 @@
 
 use std::fmt;
 use std::ptr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use super::inbox::Inbox;
 
@@ -39,6 +39,10 @@ pub(crate) struct Slot {
 /// Slots of jobs whose memory was given back.
 static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
 
+pub(super) fn hold() -> MutexGuard<'static, Vec<&'static Slot>> {
+    FREE.lock().unwrap_or_else(|poison| poison.into_inner())
+}
+
 /// Wakes one job: whoever drives it resumes it soon.
 ///
 /// May be used from any thread; [`wake`](Self::wake) also from a signal handler. A wake
@@ -60,7 +64,7 @@ impl Slot {
     /// A slot from the free list, or new ones, never to be freed.
     pub(super) fn take() -> &'static Slot {
         const CHUNK: usize = 64;
-        let mut free = FREE.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut free = hold();
         if free.is_empty() {
             free.extend(Box::leak(Box::new([const { Slot::new() }; CHUNK])).iter());
         }
@@ -78,7 +82,7 @@ impl Slot {
 
     /// Puts the slot back on the free list. Its job has ended: see [`end_job`](Self::end_job).
     pub(super) fn release(&'static self) {
-        FREE.lock().unwrap_or_else(|poison| poison.into_inner()).push(self);
+        hold().push(self);
     }
 
     /// Sends wakes to `inbox`, where the job goes by `token`.

@@ -144,6 +144,13 @@ pub(crate) fn set_errno(errno: libc::c_int) {
     unsafe { location.write(errno) };
 }
 
+/// Has `prepare` called before each fork of this process, and one of the others after it.
+pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
+    // Without memory for the handlers a fork is what it was without them.
+    // SAFETY: functions without arguments that live as long as the process.
+    unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+}
+
 /// How often this process has been forked off, counted in the child: 0 in a process that
 /// never was. Differs between a parent and its child.
 pub(crate) fn fork_generation() -> usize {

@@ -1,0 +1,43 @@
+//! Forks: a child finds no lock held by a thread that it does not have, and such a thread's
+//! jobs belong to nobody.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::sync::Once;
+
+#[cfg(feature = "capi")]
+use super::{handle, orphans};
+use super::{inbox, memory, wake};
+use crate::sys;
+
+thread_local! {
+    /// The locks of this module, while this thread forks.
+    static HELD: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
+}
+
+/// To be called before the first of those locks is of use to anybody.
+pub(super) fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| sys::at_fork(take_locks, release_locks, in_child));
+}
+
+/// No other thread can be in the middle of something then.
+extern "C" fn take_locks() {
+    #[cfg(feature = "capi")]
+    let handles = handle::hold();
+    #[cfg(not(feature = "capi"))]
+    let handles = ();
+    let locks = (handles, memory::hold(), wake::hold(), inbox::hold());
+    // A thread that is ending forks without them.
+    let _ = HELD.try_with(|held| held.replace(Some(Box::new(locks))));
+}
+
+extern "C" fn release_locks() {
+    let _ = HELD.try_with(|held| held.take());
+}
+
+extern "C" fn in_child() {
+    release_locks();
+    #[cfg(feature = "capi")]
+    orphans::orphan_others();
+}
