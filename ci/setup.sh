@@ -20,7 +20,12 @@ needs() {
             echo riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
             echo /usr/riscv64-linux-gnu/include/stdio.h libc6-dev-riscv64-cross
             echo qemu-riscv64 qemu-user ;;
-        tools) echo gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3 ;;
+        tools)
+            echo gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3
+            echo clang clang g++ g++ pkg-config pkg-config openssl openssl
+            # A package without files of its own: the runtime of clang's sanitizers.
+            echo /usr/include/openssl/async.h libssl-dev /usr/share/doc/libclang-rt-dev libclang-rt-dev
+            ;;
         *) die "unknown target: $1" ;;
     esac
 }
