@@ -38,6 +38,8 @@ static struct request *first, **last = &first;
 static pthread_t worker;
 static pid_t running_in; /* the process that has the worker: a forked child has none */
 static int stopping;
+/* An operation may lead to another one: a signature digests. */
+static _Thread_local int is_worker;
 static long latency = -1;
 
 /* Its address names our eventfd in a wait context. */
@@ -57,6 +59,7 @@ static void *work(void *unused)
 {
     struct request *request;
 
+    is_worker = 1;
     pthread_mutex_lock(&lock);
     for (;;) {
         while ((request = first) == NULL && !stopping)
@@ -147,7 +150,7 @@ int device_run(int (*operation)(void *), void *arg)
     int pausing = can_pause(&request);
     uint64_t count;
 
-    if (!submit(&request))
+    if (is_worker || !submit(&request))
         return operation(arg);
     /* Resumed does not mean done. 0: this job was given up, pauses are over. */
     while (pausing && request.state == QUEUED) {

@@ -57,6 +57,12 @@ static int function(void *arg)
     return device_run(triple, &operand) ? operand : -1;
 }
 
+/* An operation that needs another one. */
+static int nested(void *arg)
+{
+    return device_run(triple, arg) && device_run(triple, arg);
+}
+
 static int blocked(void *arg)
 {
     int result;
@@ -191,10 +197,11 @@ int main(void)
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL;
-    int ret = 0;
+    int ret = 0, five = 5;
 
     sem_init(&gate, 0, 0);
     CHECK(function(&seven) == 21); /* no job: it just takes longer */
+    CHECK(device_run(nested, &five) && five == 45);
     by_fd(ctx);
     by_callback();
     too_early(ctx);
