@@ -22,7 +22,10 @@ needs() {
             echo qemu-riscv64 qemu-user ;;
         tools)
             echo gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3
-            echo /usr/include/openssl/ssl.h libssl-dev ;;
+            echo clang clang g++ g++ pkg-config pkg-config openssl openssl
+            # A package without files of its own: the runtime of clang's sanitizers.
+            echo /usr/include/openssl/async.h libssl-dev /usr/share/doc/libclang-rt-dev libclang-rt-dev
+            ;;
         *) die "unknown target: $1" ;;
     esac
 }

@@ -39,10 +39,14 @@ typedef struct async_job_st ASYNC_JOB;
 typedef struct async_wait_ctx_st ASYNC_WAIT_CTX;
 
 typedef int (*ASYNC_callback_fn)(void *arg);
-typedef void *(*ASYNC_stack_alloc_fn)(size_t *num);
-typedef void (*ASYNC_stack_free_fn)(void *addr);
 
 #endif /* OPENSSL_ASYNC_H */
+
+/* OpenSSL has these since 3.2. */
+#if !defined(OPENSSL_ASYNC_H) || OPENSSL_VERSION_NUMBER < 0x30200000L
+typedef void *(*ASYNC_stack_alloc_fn)(size_t *num);
+typedef void (*ASYNC_stack_free_fn)(void *addr);
+#endif
 
 /* 1: jobs work on every system that siding is built for. */
 int ASYNC_is_capable(void);
