@@ -33,9 +33,9 @@ mod switch;
 
 pub(crate) mod stub;
 
+pub(crate) use imp::{FpControl, STACK_ALIGN, prefetch, stack_pointer};
 #[cfg(feature = "capi")]
 pub(crate) use imp::{thread_words, with_caller};
-pub(crate) use imp::{FpControl, STACK_ALIGN, prefetch, stack_pointer};
 pub(crate) use stub::prepare;
 pub(crate) use switch::{hand_over, pause, resume};
 

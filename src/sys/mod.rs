@@ -18,9 +18,7 @@ mod symbols;
 
 pub(crate) use memory::{Advice, Mapping};
 #[cfg(feature = "capi")]
-pub(crate) use symbols::{
-    file_of, is_bound_to_us, is_symbolic, loads, symbol, symbol_of,
-};
+pub(crate) use symbols::{file_of, is_bound_to_us, is_symbolic, loads, symbol, symbol_of};
 
 /// Bytes in a page.
 pub(crate) fn page_size() -> usize {
