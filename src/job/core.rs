@@ -269,8 +269,14 @@ impl Raw {
 
     /// Brings the control block into the cache, ahead of entering the job.
     #[inline(always)]
-    pub(crate) fn prefetch(self) {
+    pub(super) fn prefetch(self) {
         context::prefetch(self.0);
+    }
+
+    /// Brings its stack into the cache, some time after the control block.
+    #[inline(always)]
+    pub(super) fn prefetch_frame(self) {
+        self.control().prefetch_frame();
     }
 
     /// Leaves the running job for `next`, which answers to the same resumer.

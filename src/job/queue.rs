@@ -32,8 +32,10 @@ thread_local! {
     static ACTIVE: Cell<*const Queue> = const { Cell::new(ptr::null()) };
 }
 
-/// How far ahead of its turn a job's control block is brought into the cache.
+/// How many turns ahead a job is brought into the cache ...
 const AHEAD: usize = 8;
+/// ... unless there are so few that they stay there.
+const FEW: usize = 128;
 
 impl Default for Queue {
     fn default() -> Self {
@@ -98,15 +100,15 @@ impl Queue {
         if head == self.stop.get() {
             return None;
         }
-        // Before the stop there is a job or, where that was cancelled, none. What lies
-        // behind the end may be stale.
         let ring = self.ring();
-        let next = at(ring, head).get()?;
+        let next = at(ring, head).take()?;
         // In a full ring this is the place just vacated.
         let place = self.end();
         at(ring, place).set(Some(job));
         job.core().place.set(place);
-        prefetch(ring, head);
+        if self.span.get() > FEW {
+            prefetch(ring, head);
+        }
         self.head.set(head.wrapping_add(1));
         Some(next)
     }
@@ -175,7 +177,9 @@ impl Iterator for Round<'_> {
             if place == stop.get() {
                 return None;
             }
-            prefetch(self.queue.ring(), place);
+            if span.get() > FEW {
+                prefetch(self.queue.ring(), place);
+            }
             head.set(place.wrapping_add(1));
             span.update(|span| span - 1);
             if let Some(job) = at(self.queue.ring(), place).take() {
@@ -192,11 +196,15 @@ impl Drop for Round<'_> {
     }
 }
 
-/// Brings a job into the cache that will be the next one soon, if there is one.
+/// Brings jobs into the cache that will have their turns soon: where a stack goes on is
+/// written in the control block, which is brought there before.
 #[inline(always)]
 fn prefetch(ring: &[Place], head: usize) {
-    if let Some(soon) = at(ring, head.wrapping_add(AHEAD)).get() {
+    if let Some(soon) = at(ring, head.wrapping_add(2 * AHEAD)).get() {
         soon.prefetch();
+    }
+    if let Some(soon) = at(ring, head.wrapping_add(AHEAD)).get() {
+        soon.prefetch_frame();
     }
 }
 
