@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use siding::job::{self, Job, Progress};
 use siding::scheduler::{
-    Interest, JoinHandle, RunError, Scheduler, Turn, park, sleep, wait_fd, wake_handle,
+    Interest, JoinHandle, RunError, Scheduler, Turn, park, sleep, wait_fd, wake_handle, yield_now,
 };
 
 mod common;
@@ -184,6 +184,17 @@ mod exit {
             scheduler.spawn(park).unwrap();
             scheduler.spawn(|| process::exit(7)).unwrap();
             scheduler.spawn(park).unwrap();
+            SCHEDULER.set(Some(scheduler));
+            SCHEDULER.with_borrow(|scheduler| scheduler.as_ref().unwrap().run()).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_job_that_another_one_yielded_to_may_exit_the_process() {
+        common::exits_with(7, || {
+            let scheduler = scheduler();
+            scheduler.spawn(|| (yield_now(), park())).unwrap();
+            scheduler.spawn(|| process::exit(7)).unwrap();
             SCHEDULER.set(Some(scheduler));
             SCHEDULER.with_borrow(|scheduler| scheduler.as_ref().unwrap().run()).unwrap();
         });

@@ -120,6 +120,9 @@ mod turns {
 #[path = "scheduler_edges/waits.rs"]
 mod waits;
 
+#[path = "scheduler_edges/queueing.rs"]
+mod queueing;
+
 #[path = "scheduler_edges/cancelling.rs"]
 mod cancelling;
 

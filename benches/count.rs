@@ -23,6 +23,7 @@ const CASES: &[Case] = &[
     ("Coroutine depth 4", siding_coroutine::depth4),
     ("job pause and resume", jobs::pause_and_resume),
     ("job start and finish", jobs::start_and_finish),
+    ("yield of 100 jobs", jobs::yields),
     ("corosensei depth 0", corosensei_coroutine::depth0),
     ("corosensei depth 1", corosensei_coroutine::depth1),
     ("corosensei depth 4", corosensei_coroutine::depth4),
@@ -127,6 +128,7 @@ coroutine_cases!(corosensei_coroutine, Corosensei, CorosenseiYielder, CoroutineR
 mod jobs {
     use super::mem;
     use siding::job::{self, Progress};
+    use siding::scheduler::{Scheduler, yield_now};
 
     fn paused_for_ever() -> Progress<()> {
         job::start(|| while job::pause().is_ok() {}).expect("a job")
@@ -151,6 +153,19 @@ mod jobs {
             value = answer - 1;
         }
         value
+    }
+
+    /// Each turn yields to another job.
+    pub(super) fn yields(n: usize) -> usize {
+        const JOBS: usize = 100;
+        let scheduler = Scheduler::new().expect("a poller");
+        for _ in 0..JOBS {
+            let turns = n / JOBS;
+            let body = move || (0..turns).for_each(|_| yield_now().expect("not cancelled"));
+            scheduler.spawn(body).expect("a job");
+        }
+        scheduler.run().expect("no deadlock");
+        n
     }
 }
 

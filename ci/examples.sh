@@ -38,3 +38,8 @@ refused '0 is not in' --chunk 0
 refused 'is not in' --jobs 999999999
 refused 'too many' --jobs 100000 --mode threads
 refused 'possible values' --mode fast
+
+# A guard that does not kill is its failure.
+"$bin/million" --jobs 20000 >"$work/million" || die "million fails"
+[[ $(grep -c 'deadly, deadly *deadly, deadly' "$work/million") == 1 ]] ||
+    die "million: the guards of both kinds should kill: $(cat "$work/million")"

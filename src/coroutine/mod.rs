@@ -174,6 +174,15 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         Ok(Coroutine { context: Some(ManuallyDrop::new(context)), types: PhantomData })
     }
 
+    /// Brings into the cache what the next [`resume`](Self::resume) reads first. Among many
+    /// coroutines, which the cache does not hold, that pays some eight turns ahead.
+    #[inline(always)]
+    pub fn prefetch(&self) {
+        if let Some(context) = &self.context {
+            context::prefetch(context.control());
+        }
+    }
+
     /// Runs the coroutine until it suspends or returns.
     ///
     /// The first input is the closure's second argument, later ones are what

@@ -411,7 +411,7 @@ impl Raw {
         core.cancelled.set(true);
         core.cancelled_in_panic.set(thread::panicking());
         // From here on it answers to this frame alone.
-        core.queue.set(None);
+        core.queue.set(core::NO_QUEUE);
         for _ in 0..PATIENCE {
             // SAFETY: armed or paused.
             let back = unsafe { self.enter(how) };

@@ -3,114 +3,217 @@
 //! It lies between the driver's loop and `yield_now`, which hands over to the next job
 //! directly: one switch for each job's turn instead of two.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, UnsafeCell};
+use std::ptr;
 
 use super::core::Raw;
 
-/// A ring of jobs. `head` and `len` count jobs; the ring's size is a power of two.
-#[derive(Default)]
+/// A ring of places, whose number is a power of two. Each job knows its place; where one
+/// was cancelled, the place stays empty until its turn comes.
 pub(crate) struct Queue {
-    ring: RefCell<Box<[Option<Raw>]>>,
+    ring: UnsafeCell<Box<[Place]>>,
+    /// The place of the next job, counted on and on.
     head: Cell<usize>,
+    /// Places from the head to the last job's.
+    span: Cell<usize>,
+    /// Jobs in them.
     len: Cell<usize>,
-    /// Direct hand-overs left before the driver's loop must have a look.
-    budget: Cell<usize>,
+    /// The place behind the last one of the present round.
+    stop: Cell<usize>,
     /// A job with FP control words of its own is among the driver's: no hand-overs.
     forbidden: Cell<bool>,
 }
 
-/// How far ahead of its turn a job's control block is brought into the cache.
+type Place = Cell<Option<Raw>>;
+
+thread_local! {
+    /// The queue whose jobs may hand over to each other, or null. A job knows its queue, too;
+    /// but what is found through the job must wait for that to be loaded, turn after turn.
+    static ACTIVE: Cell<*const Queue> = const { Cell::new(ptr::null()) };
+}
+
+/// How many turns ahead a job is brought into the cache ...
 const AHEAD: usize = 8;
+/// ... unless there are so few that they stay there.
+const FEW: usize = 128;
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue {
+            ring: UnsafeCell::new(ring(64)),
+            head: Cell::new(0),
+            span: Cell::new(0),
+            len: Cell::new(0),
+            stop: Cell::new(0),
+            forbidden: Cell::new(false),
+        }
+    }
+}
 
 impl Queue {
     pub(crate) fn push(&self, job: Raw) {
-        let mut ring = self.ring.borrow_mut();
-        if self.len.get() == ring.len() {
-            *ring = self.grown(&ring);
-            self.head.set(0);
+        if self.span.get() == self.ring().len() {
+            self.rebuild();
         }
-        let mask = ring.len() - 1;
-        ring[(self.head.get() + self.len.get()) & mask] = Some(job);
+        let place = self.end();
+        job.core().place.set(place);
+        at(self.ring(), place).set(Some(job));
+        self.span.update(|span| span + 1);
         self.len.update(|len| len + 1);
-    }
-
-    /// The next job, for the driver's loop.
-    #[inline]
-    pub(crate) fn pop(&self) -> Option<Raw> {
-        self.len.set(self.len.get().checked_sub(1)?);
-        let ring = self.ring.borrow();
-        let head = self.advance();
-        prefetch(&ring, head + AHEAD);
-        ring[head & (ring.len() - 1)]
     }
 
     pub(crate) fn len(&self) -> usize {
         self.len.get()
     }
 
-    /// Allows direct hand-overs from here on, no more than that; returns how many.
-    pub(crate) fn allow_hand_overs(&self, most: usize) -> usize {
-        let budget = if self.forbidden.get() { 0 } else { most };
-        self.budget.set(budget);
-        budget
-    }
-
-    /// Allows no more of them; returns how many were left.
-    pub(crate) fn end_hand_overs(&self) -> usize {
-        self.budget.take()
+    /// One turn for each job that is in the queue now: those that the answer names, and
+    /// those to which they hand over meanwhile.
+    pub(crate) fn round(&self) -> Round<'_> {
+        self.stop.set(self.end());
+        let active = if self.forbidden.get() { ptr::null() } else { ptr::from_ref(self) };
+        Round { queue: self, outer: ACTIVE.replace(active) }
     }
 
     /// Leaves every turn to the driver's loop from here on.
     pub(super) fn forbid_hand_overs(&self) {
         self.forbidden.set(true);
-        self.budget.set(0);
+        if ptr::eq(ACTIVE.get(), self) {
+            ACTIVE.set(ptr::null());
+        }
     }
 
-    /// Puts `job` at the end and returns the first, if they may hand over directly.
+    /// Puts `job` at the end of its queue and returns the first of that, if they may hand
+    /// over directly.
     #[inline(always)]
-    pub(super) fn rotate(&self, job: Raw) -> Option<Raw> {
-        let (budget, len) = (self.budget.get(), self.len.get());
-        if budget == 0 || len == 0 {
+    pub(super) fn next_after(job: Raw) -> Option<Raw> {
+        let active = ACTIVE.get();
+        if active != job.core().queue.get() || job.core().blocked.get() != 0 {
             return None;
         }
-        self.budget.set(budget - 1);
-        let mut ring = self.ring.try_borrow_mut().ok()?;
-        let mask = ring.len().wrapping_sub(1);
-        let head = self.advance();
-        prefetch(&ring, head + AHEAD);
-        let next = *ring.get(head & mask)?;
+        // SAFETY: no job has a null queue, so this is one, kept by whoever attached it.
+        unsafe { &*active }.rotate(job)
+    }
+
+    #[inline(always)]
+    fn rotate(&self, job: Raw) -> Option<Raw> {
+        let head = self.head.get();
+        if head == self.stop.get() {
+            return None;
+        }
+        let ring = self.ring();
+        let next = at(ring, head).take()?;
         // In a full ring this is the place just vacated.
-        *ring.get_mut((head + len) & mask)? = Some(job);
-        next
+        let place = self.end();
+        at(ring, place).set(Some(job));
+        job.core().place.set(place);
+        if self.span.get() > FEW {
+            prefetch(ring, head);
+        }
+        self.head.set(head.wrapping_add(1));
+        Some(next)
     }
 
     /// Takes out a job that is cancelled before its turn.
     pub(crate) fn remove(&self, job: Raw) {
-        let waiting: Vec<_> = std::iter::from_fn(|| self.pop()).collect();
-        waiting.into_iter().filter(|other| *other != job).for_each(|other| self.push(other));
+        let place = job.core().place.get();
+        // Not there if it runs: it has ended the process, and its scheduler is dropped.
+        let queued = place.wrapping_sub(self.head.get()) < self.span.get();
+        if queued && at(self.ring(), place).get() == Some(job) {
+            at(self.ring(), place).set(None);
+            self.len.update(|len| len - 1);
+        }
     }
 
-    /// Moves the head on; returns where it was.
     #[inline(always)]
-    fn advance(&self) -> usize {
-        let head = self.head.get();
-        self.head.set(head.wrapping_add(1));
-        head
+    fn ring(&self) -> &[Place] {
+        // SAFETY: only `rebuild` writes to it, at a time when nobody here holds a reference.
+        unsafe { &*self.ring.get() }
     }
 
-    /// A ring of twice the size, with the same jobs from its start.
+    /// The place behind the last job's.
+    #[inline(always)]
+    fn end(&self) -> usize {
+        self.head.get().wrapping_add(self.span.get())
+    }
+
+    /// Makes room: a ring of twice as many places as there are jobs, at its start.
     #[cold]
-    fn grown(&self, ring: &[Option<Raw>]) -> Box<[Option<Raw>]> {
-        let size = (ring.len() * 2).max(64);
-        let jobs = (0..ring.len()).map(|i| ring[(self.head.get() + i) & (ring.len() - 1)]);
-        jobs.chain(std::iter::repeat(None)).take(size).collect()
+    fn rebuild(&self) {
+        let new = ring((2 * self.len.get()).next_power_of_two().max(64));
+        let (mut jobs, mut stop) = (0, 0);
+        for place in 0..self.span.get() {
+            let place = self.head.get().wrapping_add(place);
+            if let Some(job) = at(self.ring(), place).get() {
+                job.core().place.set(jobs);
+                new[jobs].set(Some(job));
+                jobs += 1;
+            }
+            if place.wrapping_add(1) == self.stop.get() {
+                stop = jobs;
+            }
+        }
+        self.head.set(0);
+        self.span.set(jobs);
+        self.stop.set(stop);
+        // SAFETY: no reference to the old one is left.
+        unsafe { *self.ring.get() = new };
     }
 }
 
-/// Brings a job's control block into the cache, if it is there that one stands.
+/// A turn for each job of a [`Queue`]: see [`Queue::round`].
+pub(crate) struct Round<'a> {
+    queue: &'a Queue,
+    outer: *const Queue,
+}
+
+impl Iterator for Round<'_> {
+    type Item = Raw;
+
+    #[inline]
+    fn next(&mut self) -> Option<Raw> {
+        let Queue { head, span, stop, len, .. } = self.queue;
+        loop {
+            let place = head.get();
+            if place == stop.get() {
+                return None;
+            }
+            if span.get() > FEW {
+                prefetch(self.queue.ring(), place);
+            }
+            head.set(place.wrapping_add(1));
+            span.update(|span| span - 1);
+            if let Some(job) = at(self.queue.ring(), place).take() {
+                len.update(|len| len - 1);
+                return Some(job);
+            }
+        }
+    }
+}
+
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        ACTIVE.set(self.outer);
+    }
+}
+
+/// Brings jobs into the cache that will have their turns soon: where a stack goes on is
+/// written in the control block, which is brought there before.
 #[inline(always)]
-fn prefetch(ring: &[Option<Raw>], at: usize) {
-    if let Some(Some(soon)) = ring.get(at & ring.len().wrapping_sub(1)) {
+fn prefetch(ring: &[Place], head: usize) {
+    if let Some(soon) = at(ring, head.wrapping_add(2 * AHEAD)).get() {
         soon.prefetch();
     }
+    if let Some(soon) = at(ring, head.wrapping_add(AHEAD)).get() {
+        soon.prefetch_frame();
+    }
+}
+
+#[inline(always)]
+fn at(ring: &[Place], place: usize) -> &Place {
+    // SAFETY: the remainder, as the size is a power of two.
+    unsafe { ring.get_unchecked(place & (ring.len() - 1)) }
+}
+
+fn ring(places: usize) -> Box<[Place]> {
+    vec![const { Cell::new(None) }; places].into()
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Cancelled;
 use super::core::{self, Raw};
+use super::queue::Queue;
 use super::wake::{Slot, Ticket, Wake};
 
 /// What a paused job waits for. A driver acts on it: a scheduler, a future, or a loop of
@@ -78,19 +79,20 @@ pub enum WaitError {
 /// # Errors
 ///
 /// [`WaitError::Cancelled`] in a cancelled job.
-#[inline]
+#[inline(always)]
 pub fn yield_now() -> Result<(), WaitError> {
     let Some(job) = core::here() else { return Ok(()) };
-    // A job that is being cancelled has no queue any more.
-    if let Some(queue) = job.core().queue.get()
-        && job.core().blocked.get() == 0
-    {
-        // SAFETY: whoever attached the queue keeps it for as long as the job runs.
-        if let Some(next) = unsafe { queue.as_ref() }.rotate(job) {
-            // SAFETY: `here` found this code on the job's own stack.
-            return unsafe { job.hand_over(next) }.map_err(|Cancelled| WaitError::Cancelled);
-        }
+    match Queue::next_after(job) {
+        // SAFETY: `here` found this code on the job's own stack.
+        Some(next) => unsafe { job.hand_over(next) }.map_err(|Cancelled| WaitError::Cancelled),
+        None => yield_to_driver(),
     }
+}
+
+/// Out of line: few turns take this way, and what is inlined into all callers stays short.
+#[cold]
+#[inline(never)]
+fn yield_to_driver() -> Result<(), WaitError> {
     match wait(Wait::Yield) {
         Err(WaitError::NotDriven | WaitError::Blocked) => Ok(()),
         result => result,

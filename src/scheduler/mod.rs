@@ -91,9 +91,6 @@ struct Core {
     forks: usize,
 }
 
-/// Turns of hand-overs between jobs after which the loop looks at descriptors again.
-const TURNS_PER_ROUND: usize = 61;
-
 impl Scheduler {
     /// A scheduler for this thread.
     ///
@@ -321,13 +318,9 @@ impl Core {
 
     /// One turn for each job that is in the queue now.
     fn run_ready(&self) {
-        let mut left = self.queue.len();
-        while left > 0 {
-            let Some(job) = self.queue.pop() else { break };
-            let allowed = self.queue.allow_hand_overs(left.min(TURNS_PER_ROUND) - 1);
+        for job in self.queue.round() {
             // SAFETY: a job in the queue is armed or paused, and belongs to this thread.
             let back = unsafe { job.go() };
-            left -= 1 + allowed - self.queue.end_hand_overs();
             if back.is_paused() {
                 self.tasks.borrow_mut().paused(back.job, &self.poll, &self.queue);
             } else {
@@ -359,8 +352,6 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        // None gets another turn. Emptied at once, or each job would be searched for.
-        while self.queue.pop().is_some() {}
         // Nobody adds to them: no spawner reaches a scheduler that is going away.
         for job in self.tasks.get_mut().jobs() {
             self.cancel(job);
