@@ -178,6 +178,13 @@ pub(super) fn enter_default_ctx(ctx: *mut c_void) -> Result<*mut c_void, ()> {
     if before.is_null() { Err(()) } else { Ok(before) }
 }
 
+/// Whether default contexts follow the jobs. Once they do they always do; so a job that
+/// carries none was packed before, by a caller with the global one.
+#[inline(always)]
+pub(super) fn follows() -> bool {
+    following().is_some()
+}
+
 #[inline(always)]
 fn following() -> Option<SetDefault> {
     // SAFETY: null is `None`; otherwise the function, whose type this is.

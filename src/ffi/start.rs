@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering;
 use super::libcrypto::{self, Reason};
 use super::{AsyncJob, AsyncWaitCtx, FAILED, OK, guarded, put};
 use crate::arch::with_caller;
-use crate::job::handle::{self, Answer, Function, Handle, Link, NotStarted, Ready, Unusable, Word};
+use crate::job::handle::{
+    self, Answer, Function, Handle, Link, Luggage, NotStarted, Ready, Unusable, Word,
+};
 use crate::job::{self, WaitCtx};
 
 const ERR: c_int = 0;
@@ -36,11 +38,12 @@ pub unsafe extern "C-unwind" fn ASYNC_start_job(
     match unsafe { ready(job, ctx, func, args, size) } {
         // SAFETY: `start_came_back` is for this, and its pointers are by this function's contract.
         Ok(ready) => unsafe { ready.enter_then(job.cast(), ret.cast(), start_came_back) },
-        Err(code) => code,
+        Err(code) => code as c_int,
     }
 }
 
-/// A job to enter, which has begun: a new one, or the one that `job` names.
+/// A job to enter, which has begun: a new one, or the one that `job` names. Or the code to
+/// return, in the width that lets both come back in registers.
 ///
 /// # Safety
 /// As [`ASYNC_start_job`].
@@ -51,18 +54,18 @@ unsafe fn ready(
     func: Option<Function>,
     args: *mut c_void,
     size: usize,
-) -> Result<Ready, c_int> {
+) -> Result<Ready, usize> {
     // SAFETY: NULL, or a pointer the caller may have written through.
     let Some(job) = (unsafe { job.as_mut() }) else {
-        return Err(fail(Reason::PassedNull));
+        return Err(fail(Reason::PassedNull) as usize);
     };
     let ready = if !job.is_null() {
-        resume(job)?
+        resume(job).map_err(|code| code as usize)?
     } else if let Some(func) = func {
         // SAFETY: by this function's contract.
-        unsafe { start(ctx, func, args, size) }?
+        unsafe { start(ctx, func, args, size) }.map_err(|code| code as usize)?
     } else {
-        return Err(fail(Reason::PassedNull));
+        return Err(fail(Reason::PassedNull) as usize);
     };
     ready.begin();
     Ok(ready)
@@ -81,7 +84,9 @@ unsafe fn start(
     // SAFETY: by this function's contract.
     match unsafe { handle::start(func, args, size, ctx.as_deref()) } {
         Ok(ready) => {
-            pack(&ready, libcrypto::default_ctx());
+            if libcrypto::follows() {
+                pack(&ready, libcrypto::default_ctx());
+            }
             Ok(ready)
         }
         // No error: up to 3.6 libssl looks at the queue before it looks at what we want.
@@ -100,12 +105,14 @@ fn resume(job: &mut *mut AsyncJob) -> Result<Ready, c_int> {
             return Err(fail(Reason::Internal));
         }
     };
-    let inside =
-        ready.luggage().map_or(ptr::null_mut(), |luggage| luggage.inside.load(Ordering::Relaxed));
-    let Ok(before) = libcrypto::enter_default_ctx(inside) else {
-        return Err(fail(Reason::Internal));
-    };
-    pack(&ready, before);
+    if libcrypto::follows() {
+        let inside =
+            ready.luggage().map_or(ptr::null_mut(), |it| it.inside.load(Ordering::Relaxed));
+        let Ok(before) = libcrypto::enter_default_ctx(inside) else {
+            return Err(fail(Reason::Internal));
+        };
+        pack(&ready, before);
+    }
     Ok(ready)
 }
 
@@ -143,12 +150,19 @@ pub unsafe extern "C" fn siding_run(jobs: *mut SidingRun, count: usize) -> usize
         // SAFETY: by this function's contract.
         let ready = unsafe { ready(&mut run.job, run.ctx, run.func, run.args, run.size) };
         run.code = match ready {
-            Err(code) => code,
-            Ok(ready) => {
-                // SAFETY: it has begun.
-                let (answer, outside) = unsafe { ready.enter() };
-                back_outside(answer, outside, &mut run.job, &mut run.ret)
-            }
+            Err(code) => code as c_int,
+            // SAFETY: it has begun.
+            Ok(ready) => match unsafe { ready.enter(unpack) } {
+                Answer::Paused(handle) => {
+                    run.job = handle.as_ptr();
+                    PAUSE
+                }
+                Answer::Finished(value) => {
+                    run.job = ptr::null_mut();
+                    run.ret = value;
+                    FINISH
+                }
+            },
         };
         paused += usize::from(run.code == PAUSE);
     }
@@ -167,37 +181,26 @@ unsafe extern "C-unwind" fn start_came_back(
     ret: *mut (),
 ) -> c_int {
     // SAFETY: by this function's contract.
-    let (answer, outside) = unsafe { handle::came_back(word, tag, link) };
-    // SAFETY: not NULL, or no job would have been entered; readable, as `ready` has found.
-    let job = unsafe { &mut *job.cast::<*mut AsyncJob>() };
-    let mut value = None;
-    let code = back_outside(answer, outside, job, &mut value);
-    if let Some(value) = value {
-        // SAFETY: NULL or writable.
-        unsafe { put(ret.cast(), value) };
-    }
+    let (handle, code) = match unsafe { handle::came_back(word, tag, link, unpack) } {
+        Answer::Paused(handle) => (handle.as_ptr(), PAUSE),
+        Answer::Finished(value) => {
+            // SAFETY: NULL or writable.
+            unsafe { put(ret.cast(), value) };
+            (ptr::null_mut(), FINISH)
+        }
+    };
+    // SAFETY: not NULL, or no job would have been entered.
+    unsafe { job.cast::<*mut AsyncJob>().write(handle) };
     code
 }
 
 /// The job's default library context goes with it; the caller gets its own back.
 #[inline(always)]
-fn back_outside(
-    answer: Answer,
-    outside: *mut c_void,
-    job: &mut *mut AsyncJob,
-    ret: &mut impl From<c_int>,
-) -> c_int {
-    let inside = libcrypto::swap_default_ctx(outside);
-    match answer {
-        Answer::Paused(handle, luggage) => {
+fn unpack(luggage: &Luggage, paused: bool) {
+    if libcrypto::follows() {
+        let inside = libcrypto::swap_default_ctx(luggage.outside.load(Ordering::Relaxed));
+        if paused {
             luggage.inside.store(inside, Ordering::Relaxed);
-            *job = handle.as_ptr();
-            PAUSE
-        }
-        Answer::Finished(value) => {
-            *job = ptr::null_mut();
-            *ret = value.into();
-            FINISH
         }
     }
 }

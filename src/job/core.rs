@@ -307,7 +307,13 @@ impl Raw {
     }
 
     /// Whether it runs, or waits for a job nested in it that runs.
+    #[inline(always)]
     pub(crate) fn is_running(self) -> bool {
+        innermost().is_some() && self.is_among_the_running()
+    }
+
+    #[inline(never)]
+    fn is_among_the_running(self) -> bool {
         running().any(|job| job == self)
     }
 

@@ -34,8 +34,7 @@ pub(crate) type Function = unsafe extern "C-unwind" fn(*mut c_void) -> c_int;
 
 /// How far a C job got.
 pub(crate) enum Answer {
-    /// With what is kept with it.
-    Paused(Handle, &'static Luggage),
+    Paused(Handle),
     Finished(c_int),
 }
 
@@ -270,41 +269,45 @@ impl Ready {
     /// # Safety
     /// It has begun. No foreign unwind may leave it.
     #[inline(always)]
-    pub(crate) unsafe fn enter(self) -> (Answer, *mut c_void) {
+    pub(crate) unsafe fn enter(self, unpack: impl FnOnce(&Luggage, bool)) -> Answer {
         // SAFETY: armed or paused.
-        let Landed { link, word, tag } =
-            unsafe { context::resume(self.0.0, Word::uninit(), tag::GO) };
+        let landed = unsafe { context::resume(self.0.0, Word::uninit(), tag::GO) };
         // SAFETY: fresh from the switch.
-        unsafe { came_back(word, tag, link) }
+        unsafe { came_back(landed.word, landed.tag, landed.link, unpack) }
     }
 }
 
-/// What came back from [`Ready::enter_then`], and what was left outside.
+/// What came back from [`Ready::enter_then`]; `unpack` sees the luggage, and whether the job
+/// keeps it.
 ///
 /// # Safety
 /// The arguments are those of the `then`, and this is the first that is done with them.
 #[inline(always)]
-pub(crate) unsafe fn came_back(word: Word, tag: usize, link: *mut Link) -> (Answer, *mut c_void) {
+pub(crate) unsafe fn came_back(
+    word: Word,
+    tag: usize,
+    link: *mut Link,
+    unpack: impl FnOnce(&Luggage, bool),
+) -> Answer {
     let back = Back::from(Landed { link, word, tag });
-    let entry = back.job.core().entry.get();
     // SAFETY: only jobs that `start` has readied are entered by a `Ready`, and a driver that
     // lets jobs hand over to each other has none of them.
-    let entry = unsafe { entry.unwrap_unchecked() };
-    let outside = entry.luggage.outside.load(Ordering::Relaxed);
+    let entry = unsafe { back.job.core().entry.get().unwrap_unchecked() };
+    unpack(&entry.luggage, back.is_paused());
     if back.is_paused() {
-        (Answer::Paused(entry.handle(), &entry.luggage), outside)
+        Answer::Paused(entry.handle())
     } else {
-        (Answer::Finished(finished(back, entry)), outside)
+        Answer::Finished(finished(back.job, back.word, entry))
     }
 }
 
 #[inline(never)]
-pub(super) fn finished(back: Back, entry: &Entry) -> c_int {
+pub(super) fn finished(job: Raw, word: Word, entry: &Entry) -> c_int {
     entry.ctx.store(ptr::null_mut(), Ordering::Release);
     entry.next_run();
-    pool::put(back.job);
+    pool::put(job);
     // SAFETY: `c_entry` returns an int in the word.
-    unsafe { back.word.assume_init() }.addr() as c_int
+    unsafe { word.assume_init() }.addr() as c_int
 }
 
 /// The root of a C job: no catch, because nothing of C's may be stopped on its way.
@@ -415,7 +418,9 @@ impl Handle {
         let entry = unsafe { first.add(at) };
         // SAFETY: it is never freed.
         let entry = unsafe { &*entry };
-        (entry.handle() == self && entry.run.load(Ordering::Acquire) % 2 == 1).then_some(entry)
+        // A handle is made while its job is live, so its run is odd.
+        let is_odd = self.0 >> INDEX_BITS & 1 == 1;
+        (is_odd && entry.handle() == self).then_some(entry)
     }
 }
 

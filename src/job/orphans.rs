@@ -138,7 +138,7 @@ impl GivenUp {
             return None;
         }
         let entry = back.job.core().entry.get()?;
-        Some(handle::finished(back, entry))
+        Some(handle::finished(back.job, back.word, entry))
     }
 
     /// Has its wakes reach the current job, which waits for it. Whether there was one.
