@@ -5,6 +5,8 @@
 )]
 
 pub mod coroutine;
+#[cfg(feature = "future")]
+pub mod future;
 pub mod job;
 pub mod offload;
 #[cfg(feature = "scheduler")]

@@ -41,6 +41,8 @@ mod fork;
 pub(crate) mod handle;
 mod inbox;
 mod kept;
+#[cfg(feature = "future")]
+mod line;
 #[cfg(feature = "capi")]
 pub(crate) mod memory;
 #[cfg(not(feature = "capi"))]
@@ -73,6 +75,8 @@ pub use wake::Wake;
 
 pub(crate) use core::{Back, Raw};
 pub(crate) use inbox::Inbox;
+#[cfg(feature = "future")]
+pub(crate) use line::Place;
 pub(crate) use queue::Queue;
 pub(crate) use wait::{can_pause, driven_wake_handle, wake_ticket};
 pub(crate) use wake::Ticket;
@@ -325,10 +329,21 @@ impl Options {
         &self,
         closure: F,
     ) -> Result<Progress<T>, NotStarted<F>> {
+        self.start_with(closure, |_| {})
+    }
+
+    /// As [`start`](Self::start); `prepare` sees the job before.
+    #[inline(always)]
+    pub(crate) fn start_with<T: 'static, F: FnOnce() -> T + 'static>(
+        &self,
+        closure: F,
+        prepare: impl FnOnce(Raw),
+    ) -> Result<Progress<T>, NotStarted<F>> {
         let raw = match self.reserve::<F, T>() {
             Ok(raw) => raw,
             Err(error) => return Err(NotStarted { error, closure }),
         };
+        prepare(raw);
         // SAFETY: reserved for this closure.
         unsafe { raw.arm(self, closure) };
         // SAFETY: armed with a closure that returns a T.
@@ -498,6 +513,18 @@ impl<T> Job<T> {
     /// The wait context it was started with.
     pub fn wait_ctx(&self) -> Option<WaitCtx> {
         self.raw.wait_ctx()
+    }
+
+    /// Whether it has been woken; if not, `waker` is called when it is.
+    #[cfg(feature = "future")]
+    pub(crate) fn is_woken_or_wakes(&self, waker: &std::task::Waker) -> bool {
+        self.raw.slot().set_waker(waker);
+        let woken = self.raw.is_woken();
+        if woken && self.waiting() == Wait::Resume {
+            // A plain pause does not: kept, one wake would end all pauses to come.
+            self.raw.consume_wake();
+        }
+        woken
     }
 }
 

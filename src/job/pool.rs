@@ -206,7 +206,23 @@ fn keep_or_free(job: Raw) {
     if !kept.unwrap_or(false) {
         // SAFETY: the job has ended, and is not in the pool.
         unsafe { job.free() };
+        #[cfg(feature = "future")]
+        super::line::call();
     }
+}
+
+/// Frees every job that ends, which is when somebody in the line is called; until the next
+/// job is made and the line is empty.
+#[cfg(feature = "future")]
+pub(super) fn keep_none() {
+    with(|pool| pool.keep.set(0));
+}
+
+fn nobody_waits() -> bool {
+    #[cfg(feature = "future")]
+    return super::line::is_empty();
+    #[cfg(not(feature = "future"))]
+    return true;
 }
 
 impl Pool {
@@ -232,7 +248,9 @@ impl Pool {
         }
         let job = Raw::new(stack)?;
         self.total.set(self.total.get() + 1);
-        self.keep.set(self.wanted.get());
+        if nobody_waits() {
+            self.keep.set(self.wanted.get());
+        }
         Ok(job)
     }
 

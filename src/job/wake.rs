@@ -34,6 +34,9 @@ pub(crate) struct Slot {
     pub(super) next: AtomicPtr<Slot>,
     inbox: AtomicPtr<Inbox>,
     token: AtomicUsize,
+    /// The task that waits for the job, if a future drives it instead of an inbox.
+    #[cfg(feature = "future")]
+    waker: atomic_waker::AtomicWaker,
 }
 
 /// Slots of jobs whose memory was given back.
@@ -77,6 +80,8 @@ impl Slot {
             next: AtomicPtr::new(ptr::null_mut()),
             inbox: AtomicPtr::new(ptr::null_mut()),
             token: AtomicUsize::new(0),
+            #[cfg(feature = "future")]
+            waker: atomic_waker::AtomicWaker::new(),
         }
     }
 
@@ -90,6 +95,13 @@ impl Slot {
         self.token.store(token, Ordering::Relaxed);
         let inbox = inbox.map_or(ptr::null_mut(), |inbox| ptr::from_ref(inbox).cast_mut());
         self.inbox.store(inbox, Ordering::Release);
+    }
+
+    /// Calls `waker` at the next wake. To be set before [`is_notified`](Self::is_notified)
+    /// is asked, or a wake may be missed.
+    #[cfg(feature = "future")]
+    pub(super) fn set_waker(&self, waker: &std::task::Waker) {
+        self.waker.register(waker);
     }
 
     /// The inbox of the present driver.
@@ -115,7 +127,7 @@ impl Slot {
         self.token.load(Ordering::Relaxed)
     }
 
-    pub(super) fn handle(&'static self) -> Wake {
+    pub(crate) fn handle(&'static self) -> Wake {
         let ticket = self.ticket();
         self.update(ticket.generation, one_more);
         Wake(ticket)
@@ -151,6 +163,8 @@ impl Slot {
             queued => next(state) | queued | ABANDONED,
         };
         let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |s| Some(end(s)));
+        #[cfg(feature = "future")]
+        drop(self.waker.take());
         (before.unwrap_or(0) & QUEUED == 0).then_some(self)
     }
 
@@ -189,11 +203,19 @@ impl Ticket {
         // Without a driver there is nothing to queue on: the next wait finds the note.
         let flags = if inbox.is_some() { NOTIFIED | QUEUED } else { NOTIFIED };
         let before = self.slot.update(self.generation, |state| state | flags);
-        if let (Some(inbox), Some(before)) = (inbox, before)
-            && before & QUEUED == 0
-        {
-            inbox.push(self.slot);
+        match (inbox, before) {
+            (Some(inbox), Some(before)) if before & QUEUED == 0 => inbox.push(self.slot),
+            #[cfg(feature = "future")]
+            (None, Some(_)) => self.slot.waker.wake(),
+            _ => {}
         }
+    }
+
+    /// The same, counted.
+    #[cfg(feature = "future")]
+    pub(crate) fn counted(self) -> Wake {
+        self.slot.update(self.generation, one_more);
+        Wake(self)
     }
 }
 

@@ -1,0 +1,56 @@
+//! Jobs as futures, and futures inside jobs; on several runtimes.
+
+#[path = "expect_arch.rs"]
+mod a_machine;
+
+#[path = "future/awaited.rs"]
+mod awaited;
+#[path = "future/inside.rs"]
+mod inside;
+#[path = "future/limits.rs"]
+mod limits;
+#[path = "future/runtimes.rs"]
+mod runtimes;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Counts how often a task was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Woken {
+    fn times(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A future polled by hand.
+struct Hand<F> {
+    future: F,
+    woken: Arc<Woken>,
+}
+
+impl<F: Future + Unpin> Hand<F> {
+    fn new(future: F) -> Self {
+        Hand { future, woken: Arc::default() }
+    }
+
+    fn poll(&mut self) -> Poll<F::Output> {
+        let waker = Waker::from(Arc::clone(&self.woken));
+        pin!(&mut self.future).poll(&mut Context::from_waker(&waker))
+    }
+
+    fn woken(&self) -> usize {
+        self.woken.times()
+    }
+}

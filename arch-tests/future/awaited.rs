@@ -1,0 +1,167 @@
+//! `future::run`: when it is polled, woken, and dropped.
+
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use siding::future::{self, NoReactor};
+use siding::job::{self, Options, WaitCtx, WaitError};
+
+use super::Hand;
+
+#[test]
+fn a_job_that_does_not_wait_is_ready_at_once() {
+    let mut task = Hand::new(future::run(|| 42));
+    assert!(matches!(task.poll(), Poll::Ready(Ok(42))));
+    assert_eq!(task.woken(), 0);
+}
+
+#[test]
+fn nothing_runs_before_the_first_poll() {
+    let ran = Rc::new(Cell::new(false));
+    let seen = Rc::clone(&ran);
+    drop(future::run(move || seen.set(true)));
+    assert!(!ran.get());
+}
+
+#[test]
+fn a_wake_from_another_thread_wakes_the_task_once() {
+    let (send, receive) = mpsc::channel();
+    let mut task = Hand::new(future::run(move || {
+        send.send(job::wake_handle().unwrap()).unwrap();
+        job::park().unwrap();
+        job::park().unwrap();
+    }));
+    assert!(task.poll().is_pending());
+    let wake = receive.recv().unwrap();
+    for times in 1..=2 {
+        assert!(task.poll().is_pending(), "polled without a reason it goes on waiting");
+        let wake = wake.clone();
+        thread::spawn(move || wake.wake()).join().unwrap();
+        assert_eq!(task.woken(), times);
+        assert_eq!(task.poll().is_ready(), times == 2);
+    }
+    wake.wake();
+    assert_eq!(task.woken(), 2, "too late");
+}
+
+#[test]
+fn a_wake_that_comes_before_the_wait_is_not_lost() {
+    let mut task = Hand::new(future::run(|| {
+        job::wake_handle().unwrap().wake();
+        job::park()
+    }));
+    assert!(matches!(task.poll(), Poll::Ready(Ok(Ok(())))));
+}
+
+#[test]
+fn the_last_waker_counts() {
+    let (send, receive) = mpsc::channel();
+    let mut first = Hand::new(future::run(move || {
+        send.send(job::wake_handle().unwrap()).unwrap();
+        job::park().unwrap();
+    }));
+    assert!(first.poll().is_pending());
+    let Hand { future, woken } = first;
+    let mut second = Hand::new(future);
+    assert!(second.poll().is_pending());
+    receive.recv().unwrap().wake();
+    assert_eq!((woken.times(), second.woken()), (0, 1));
+}
+
+#[test]
+fn a_job_that_yields_lets_other_tasks_run() {
+    let mut task = Hand::new(future::run(|| job::yield_now().unwrap()));
+    assert!(task.poll().is_pending());
+    assert_eq!(task.woken(), 1);
+    assert!(task.poll().is_ready());
+}
+
+#[test]
+fn a_pause_waits_for_the_callback_of_the_wait_context() {
+    let ctx = WaitCtx::new();
+    let engines = ctx.clone();
+    let options = Options::new().wait_ctx(ctx.clone());
+    let mut task = Hand::new(future::run_with(options, NoReactor, move || {
+        // An engine takes the callback when it has submitted the operation.
+        let callback = engines.callback().expect("set before the job runs");
+        let device = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(5));
+            callback.call()
+        });
+        job::pause().unwrap();
+        device.join().unwrap()
+    }));
+    assert!(task.poll().is_pending());
+    while task.woken() == 0 {
+        thread::yield_now();
+    }
+    assert!(matches!(task.poll(), Poll::Ready(Ok(1))));
+}
+
+#[test]
+fn dropping_the_future_unwinds_the_job() {
+    struct Dropped(Rc<Cell<bool>>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+    let dropped = Rc::new(Cell::new(false));
+    let local = Dropped(Rc::clone(&dropped));
+    let mut task = Hand::new(future::run(move || {
+        let _local = local;
+        let _ = job::park();
+        unreachable!("cancelled")
+    }));
+    assert!(matches!(task.poll(), Poll::<Result<(), _>>::Pending));
+    assert!(!dropped.get());
+    drop(task);
+    assert!(dropped.get());
+}
+
+#[test]
+fn a_wake_after_the_drop_is_harmless() {
+    let (send, receive) = mpsc::channel();
+    let mut task = Hand::new(future::run(move || {
+        send.send(job::wake_handle().unwrap()).unwrap();
+        job::park()
+    }));
+    assert!(task.poll().is_pending());
+    let wake = receive.recv().unwrap();
+    let Hand { future, woken } = task;
+    let racing = wake.clone();
+    let racer = thread::spawn(move || (0..1000).for_each(|_| racing.wake()));
+    drop(future);
+    racer.join().unwrap();
+    let before = woken.times();
+    wake.wake();
+    assert_eq!(woken.times(), before);
+}
+
+#[test]
+fn a_panic_comes_out_of_the_poll_and_ends_the_future() {
+    let mut task = Hand::new(future::run(|| {
+        job::yield_now().unwrap();
+        panic::resume_unwind(Box::new("out"));
+    }));
+    assert!(matches!(task.poll(), Poll::<Result<(), _>>::Pending));
+    let payload = panic::catch_unwind(AssertUnwindSafe(|| task.poll())).unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"out"));
+    let again = panic::catch_unwind(AssertUnwindSafe(|| task.poll())).unwrap_err();
+    assert_eq!(again.downcast_ref(), Some(&"polled after its end"));
+}
+
+#[test]
+fn without_a_reactor_descriptors_and_instants_are_errors_in_the_job() {
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let mut task = Hand::new(future::run(move || {
+        (job::wait_fd(&reader, job::Interest::Readable, None), job::sleep(Duration::from_millis(1)))
+    }));
+    let Poll::Ready(Ok(result)) = task.poll() else { panic!("it waits") };
+    assert!(matches!(result, (Err(WaitError::Io(_)), Err(WaitError::Io(_)))), "{result:?}");
+}

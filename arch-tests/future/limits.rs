@@ -1,0 +1,92 @@
+//! More futures than jobs: they wait, in order, and are polled for a reason only.
+
+use std::task::Poll;
+use std::thread;
+
+use siding::future;
+use siding::job;
+
+use super::Hand;
+
+fn parked() -> Hand<impl Future<Output = Result<(), siding::job::StartError>> + Unpin> {
+    Hand::new(future::run(|| {
+        job::park().unwrap();
+    }))
+}
+
+/// Limits belong to a thread.
+fn with_jobs(max: usize, test: impl FnOnce() + Send + 'static) {
+    thread::spawn(move || {
+        job::init_thread(max, 0).unwrap();
+        test();
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn the_next_in_line_is_woken_when_a_job_ends() {
+    with_jobs(1, || {
+        let mut running = Hand::new(future::run(|| job::yield_now().unwrap()));
+        let (mut first, mut second) = (parked(), parked());
+        assert!(running.poll().is_pending());
+        assert!(first.poll().is_pending() && second.poll().is_pending());
+        assert_eq!((first.woken(), second.woken()), (0, 0));
+        assert!(running.poll().is_ready());
+        assert_eq!((first.woken(), second.woken()), (1, 0));
+        assert!(first.poll().is_pending(), "it runs now");
+        drop(first);
+        assert_eq!(second.woken(), 1);
+        assert!(second.poll().is_pending());
+    });
+}
+
+#[test]
+fn one_that_leaves_the_line_passes_its_call_on() {
+    with_jobs(1, || {
+        let mut running = Hand::new(future::run(|| job::yield_now().unwrap()));
+        let (mut first, mut second, mut third) = (parked(), parked(), parked());
+        assert!(running.poll().is_pending());
+        assert!(first.poll().is_pending() && second.poll().is_pending());
+        assert!(third.poll().is_pending());
+        drop(second); // not called yet
+        assert!(running.poll().is_ready());
+        assert_eq!((first.woken(), third.woken()), (1, 0));
+        drop(first); // called, and never polled again
+        assert_eq!(third.woken(), 1);
+        assert!(third.poll().is_pending());
+    });
+}
+
+#[test]
+fn a_thousand_futures_share_three_jobs() {
+    with_jobs(3, || {
+        let mut tasks: Vec<_> = (0..1000)
+            .map(|i| {
+                Hand::new(future::run(move || {
+                    job::yield_now().unwrap();
+                    i
+                }))
+            })
+            .collect();
+        let (mut polls, mut done) = (0, Vec::new());
+        let mut seen = vec![usize::MAX; tasks.len()];
+        while done.len() < tasks.len() {
+            let before = polls;
+            for (i, task) in tasks.iter_mut().enumerate() {
+                // Polled once at first, then whenever it was woken.
+                if seen[i] != task.woken() && !done.contains(&i) {
+                    seen[i] = task.woken();
+                    polls += 1;
+                    if let Poll::Ready(result) = task.poll() {
+                        assert_eq!(result.unwrap(), i);
+                        done.push(i);
+                    }
+                }
+            }
+            assert_ne!(polls, before, "all wait, and nobody will wake them");
+        }
+        assert!(done.is_sorted(), "in order");
+        assert!(polls <= 4 * tasks.len(), "{polls} polls");
+    });
+}
