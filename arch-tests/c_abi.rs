@@ -13,8 +13,6 @@ mod better;
 mod common;
 #[path = "c_abi/keep/mod.rs"]
 mod keep;
-#[path = "c_abi/panics.rs"]
-mod panics;
 #[path = "c_abi/wait.rs"]
 mod wait;
 

@@ -177,6 +177,7 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
+        .cfi_personality PCREL_SDATA4, SIDING(personality)
         /* CFA = *(x2 + 56); x19 at x2 + 32, x29 at x2 + 40, pc at x2 + 48.
          * DW_CFA_def_cfa_expression: DW_OP_breg2 (x2) 56, DW_OP_deref.
          * DW_CFA_expression: DW_OP_breg2 (x2) n.  [registers: 19 x19, 29 x29, 30 ra] */
@@ -208,6 +209,30 @@ SIDING(trampoline):
         br      x17
         .cfi_endproc
 END(trampoline)
+
+        /* What unwinds may not leave a job: see x86_64.S.
+         *
+         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
+FUNCTION(personality)
+SIDING(personality):
+        .cfi_startproc
+        BTI_C
+        tst     w1, UA_FORCE_UNWIND
+        b.eq    1f
+        mov     w0, URC_CONTINUE_UNWIND
+        ret
+1:      stp     x29, x30, [sp, -16]!
+        .cfi_def_cfa_offset 16
+        .cfi_offset x29, -16
+        .cfi_offset x30, -8
+        mov     w0, 2
+        adrp    x1, escaped
+        add     x1, x1, :lo12:escaped
+        mov     x2, ESCAPED_SIZE
+        bl      write
+        bl      abort
+        .cfi_endproc
+END(personality)
 LABEL(end)
 
         /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:

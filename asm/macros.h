@@ -12,6 +12,19 @@
     .hidden SIDING(name);         \
     .type SIDING(name), %function
 
+/* For `.cfi_personality`: DW_EH_PE_pcrel | DW_EH_PE_sdata4. */
+#define PCREL_SDATA4 0x1b
+/* From the C++ ABI's unwind.h. */
+#define UA_FORCE_UNWIND 8
+#define URC_CONTINUE_UNWIND 8
+
+/* What is said when an exception or a panic would leave a job. */
+        .pushsection .rodata
+escaped:
+        .ascii "siding: an exception or a panic would leave a job\n"
+        .set ESCAPED_SIZE, . - escaped
+        .popsection
+
 #define END(name) .size SIDING(name), . - SIDING(name)
 
 /* A label that tests and tools find: an address inside the function before it. */

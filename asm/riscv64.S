@@ -202,6 +202,7 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
+        .cfi_personality PCREL_SDATA4, SIDING(personality)
         /* CFA = *(a2 + 56); s1 at a2 + 32, s0 at a2 + 40, pc at a2 + 48.
          * DW_CFA_def_cfa_expression: DW_OP_breg12 (a2) 56, DW_OP_deref.
          * DW_CFA_expression: DW_OP_breg12 (a2) n.  [registers: 9 s1, 8 s0, 1 ra] */
@@ -232,6 +233,28 @@ SIDING(trampoline):
         jr      t2
         .cfi_endproc
 END(trampoline)
+
+        /* What unwinds may not leave a job: see x86_64.S.
+         *
+         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
+FUNCTION(personality)
+SIDING(personality):
+        .cfi_startproc
+        andi    a1, a1, UA_FORCE_UNWIND
+        beqz    a1, 1f
+        li      a0, URC_CONTINUE_UNWIND
+        ret
+1:      addi    sp, sp, -16
+        .cfi_def_cfa_offset 16
+        sd      ra, 8(sp)
+        .cfi_offset ra, -8
+        li      a0, 2
+        lla     a1, escaped
+        li      a2, ESCAPED_SIZE
+        call    write@plt
+        call    abort@plt
+        .cfi_endproc
+END(personality)
 LABEL(end)
 
         /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:

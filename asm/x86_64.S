@@ -206,6 +206,7 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
+        .cfi_personality PCREL_SDATA4, SIDING(personality)
         /* CFA = *(rdx + 56); rbx at rdx + 32, rbp at rdx + 40, pc at rdx + 48.
          * DW_CFA_def_cfa_expression: DW_OP_breg1 (rdx) 56, DW_OP_deref.
          * DW_CFA_expression: DW_OP_breg1 (rdx) n.  [registers: 1 rdx, 3 rbx, 6 rbp, 16 ra] */
@@ -235,6 +236,28 @@ SIDING(trampoline):
         jmp     [rbp + 8]
         .cfi_endproc
 END(trampoline)
+
+        /* What unwinds may not leave a job: nobody below the trampoline is prepared for that.
+         * Only the end of the thread passes (pthread_exit), which asks nobody.
+         *
+         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
+FUNCTION(personality)
+SIDING(personality):
+        .cfi_startproc
+        _CET_ENDBR
+        test    esi, UA_FORCE_UNWIND
+        jz      1f
+        mov     eax, URC_CONTINUE_UNWIND
+        ret
+1:      sub     rsp, 8
+        .cfi_adjust_cfa_offset 8
+        mov     edi, 2
+        lea     rsi, [rip + escaped]
+        mov     edx, ESCAPED_SIZE
+        call    write@PLT
+        call    abort@PLT
+        .cfi_endproc
+END(personality)
 LABEL(end)
 
         /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:

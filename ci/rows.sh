@@ -10,7 +10,7 @@ files() { # <kind>
     case $1 in
         keep) ls "$rust"/keep/*.rs "$crypto"/crypto/keep.rs "$crypto"/sequences.rs ;;
         keep-alone) ls "$rust"/memory/keep.rs ;;
-        better) ls "$rust"/better/*.rs "$rust"/panics.rs "$rust"/memory/better.rs \
+        better) ls "$rust"/better/*.rs "$rust"/memory/better.rs \
             "$crypto"/crypto/better.rs "$crypto"/late.rs ;;
     esac
 }

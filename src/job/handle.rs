@@ -310,7 +310,8 @@ pub(super) fn finished(job: Raw, word: Word, entry: &Entry) -> c_int {
     unsafe { word.assume_init() }.addr() as c_int
 }
 
-/// The root of a C job: no catch, because nothing of C's may be stopped on its way.
+/// The root of a C job: no catch. What unwinds is stopped by the trampoline's personality,
+/// whatever language or library it is from; but not the end of the thread.
 ///
 /// # Safety
 /// Called by the trampoline of a context armed with a `Body`.
@@ -332,7 +333,6 @@ unsafe extern "C-unwind" fn c_entry(_: Word, entered: usize, link: *mut Link) ->
             large.as_mut_ptr().cast()
         }
     };
-    let _abort = AbortOnPanic;
     let value = if entered == tag::GO {
         // SAFETY: whoever started the job vouches for the function.
         unsafe { function(copy) }
@@ -345,18 +345,6 @@ unsafe extern "C-unwind" fn c_entry(_: Word, entered: usize, link: *mut Link) ->
     }
     let word = ptr::without_provenance_mut(value as usize);
     Words { word: Word::new(word), tag: tag::FINISHED }
-}
-
-/// A Rust panic that leaves a C job has nowhere to go. (A forced unwind is no panic.)
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("siding: a Rust panic reached the end of a C job");
-            std::process::abort();
-        }
-    }
 }
 
 /// The innermost running job, if C started it.

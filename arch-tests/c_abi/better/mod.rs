@@ -5,3 +5,4 @@ mod lifetime;
 mod nesting;
 mod pools;
 mod process;
+mod unwinding;

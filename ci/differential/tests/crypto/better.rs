@@ -24,7 +24,7 @@ fn default() -> *mut c_void {
 
 #[test]
 fn each_nested_job_has_a_default_libctx() {
-    on_a_thread(|| {
+    common::passes(|| {
         let (outers, inners) = (OSSL_LIB_CTX_new(), OSSL_LIB_CTX_new());
         let global = default();
         let mut inner = Job::new();
@@ -48,7 +48,7 @@ fn each_nested_job_has_a_default_libctx() {
 
 #[test]
 fn a_refused_handle_leaves_the_default_libctx() {
-    on_a_thread(|| {
+    common::passes(|| {
         let (mine, jobs) = (OSSL_LIB_CTX_new(), OSSL_LIB_CTX_new());
         set_default(mine);
         let mut job = Job::new();
@@ -73,9 +73,12 @@ fn a_refused_handle_leaves_the_default_libctx() {
     });
 }
 
-#[test]
-fn jobs_go_on_after_openssl_cleanup() {
+/// With default library contexts to follow, or without.
+fn jobs_go_on(with_default: bool) {
     common::passes(|| {
+        if with_default {
+            set_default(OSSL_LIB_CTX_new());
+        }
         let mut paused = Job::paused(5);
         OPENSSL_cleanup();
         assert_eq!(ASYNC_init_thread(5, 1), 1);
@@ -96,4 +99,10 @@ fn jobs_go_on_after_openssl_cleanup() {
 unsafe extern "C-unwind" fn pauses(_: *mut c_void) -> c_int {
     assert!(!ASYNC_get_current_job().is_null());
     ASYNC_pause_job()
+}
+
+#[test]
+fn jobs_go_on_after_openssl_cleanup() {
+    jobs_go_on(false);
+    jobs_go_on(true);
 }

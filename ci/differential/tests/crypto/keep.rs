@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::ptr;
 
 use crate::api::*;
+use crate::common;
 use crate::wait::Ctx;
 
 #[link(name = "ssl")]
@@ -46,9 +47,11 @@ fn default() -> *mut c_void {
     set_default(ptr::null_mut())
 }
 
+// Each in a child, where nobody has set a default yet: siding follows them only from then on.
+
 #[test]
 fn a_new_job_starts_with_its_callers_default_libctx() {
-    on_a_thread(|| {
+    common::passes(|| {
         let mine = OSSL_LIB_CTX_new();
         let global = default();
         let mut job = Job::new();
@@ -63,7 +66,7 @@ fn a_new_job_starts_with_its_callers_default_libctx() {
 
 #[test]
 fn a_default_libctx_set_in_a_job_stays_in_it() {
-    on_a_thread(|| {
+    common::passes(|| {
         let jobs = OSSL_LIB_CTX_new();
         let global = default();
         let mut job = Job::new();
@@ -87,7 +90,7 @@ fn a_default_libctx_set_in_a_job_stays_in_it() {
 
 #[test]
 fn a_caller_that_switches_its_default_libctx_gets_its_choice_back() {
-    on_a_thread(|| {
+    common::passes(|| {
         let (first, second) = (OSSL_LIB_CTX_new(), OSSL_LIB_CTX_new());
         let global = default();
         let mut job = Job::new();
@@ -172,6 +175,7 @@ impl Ctx {
 
 #[test]
 fn errors_have_the_texts_of_libcryptos_table() {
+    init(2, 5); // the first error loads the table
     for reason in [101, 102, 103, 105, MALLOC_FAILURE, PASSED_NULL, INTERNAL, 0x80109] {
         let text = ERR_reason_error_string(51 << 23 | reason);
         assert!(!text.is_null(), "{reason:x}");
