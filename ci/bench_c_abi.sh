@@ -10,12 +10,18 @@ work=$CARGO_TARGET_DIR/ci/bench_c_abi
 rm -rf "$work"
 mkdir -p "$work"
 ci/install-capi "$work/prefix" >"$work/log" || { cat "$work/log"; die "siding does not build"; }
-gcc -O2 -Wall -Wextra -Werror -I"$work/prefix/include" benches/c_abi/bench.c -o "$work/bench" -lcrypto
+for program in bench tls; do
+    gcc -O2 -Wall -Wextra -Werror -I"$work/prefix/include" "benches/c_abi/$program.c" \
+        -o "$work/$program" -lssl -lcrypto
+done
 siding=$work/prefix/lib/libsiding.so.0
 
 run() { # <name> [preload]
-    LD_PRELOAD=${2-} taskset -c "${CORE:-$(($(nproc) - 1))}" nice -n -5 "$work/bench" "$rounds" \
-        >>"$work/$1" 2>"$work/err" || { cat "$work/err"; die "the bench fails with $1"; }
+    local program
+    for program in bench tls; do
+        LD_PRELOAD=${2-} taskset -c "${CORE:-$(($(nproc) - 1))}" nice -n -5 "$work/$program" \
+            "$rounds" >>"$work/$1" 2>"$work/err" || { cat "$work/err"; die "$program fails with $1"; }
+    done
     # The loader only warns of a library that it cannot preload.
     [[ ! -s $work/err ]] || { cat "$work/err"; die "warnings"; }
 }

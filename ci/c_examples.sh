@@ -37,7 +37,7 @@ build() { # <program> <source> shared|static <compiler and flags ...>
 run() { # <what> <example> <command ...>
     local what=$1 expected=examples/$2.txt
     shift 2
-    "$@" >"$work/out" 2>"$work/err" || { cat "$work/out" "$work/err"; die "$what fails: $*"; }
+    timeout 60 "$@" >"$work/out" 2>"$work/err" || { cat "$work/out" "$work/err"; die "$what fails: $*"; }
     [[ ! -e $expected ]] || diff "$expected" "$work/out" || die "$what prints something else (>)"
     [[ -s $work/out ]] || die "$what prints nothing"
     runs=$((runs + 1))
@@ -52,7 +52,8 @@ found() { # <message> <command ...>
     ((status != 0)) || { cat "$work/out"; die "a planted bug is not found: $*"; }
 }
 
-memcheck=(valgrind -q --error-exitcode=99 --exit-on-first-error=yes)
+# Stacks are a guard apart: a stack pointer that moves that far is on another one.
+memcheck=(valgrind -q --max-stackframe=65536 --error-exitcode=99 --exit-on-first-error=yes)
 
 on_gnu() {
     local source name cc

@@ -3,7 +3,7 @@
  * is preloaded, siding. Prints "<case>\t<nanoseconds>" for each batch; a batch of every case
  * in turn, so that what disturbs one disturbs all. ci/bench_c_abi.sh compares.
  *
- *   bench [rounds]
+ *   bench [rounds [case]]
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -11,6 +11,7 @@
 #include <siding.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define TRIPS 10000
@@ -34,24 +35,23 @@ static volatile int stop;
         __asm__ volatile("");                                                                      \
     }
 
-/* A pause is a call anyway; more frames that return between two pauses cost more. */
-DEEPER(at_depth_0, ASYNC_pause_job)
-DEEPER(depth_3, ASYNC_pause_job)
+/* Frames that return between two pauses cost more than a loop that pauses itself. */
+DEEPER(depth_4, ASYNC_pause_job)
+DEEPER(depth_3, depth_4)
 DEEPER(depth_2, depth_3)
 DEEPER(depth_1, depth_2)
-DEEPER(at_depth_4, depth_1)
 
 static int flat(void *arg)
 {
     while (!stop)
-        at_depth_0();
+        ASYNC_pause_job();
     return arg == NULL;
 }
 
 static int deep(void *arg)
 {
     while (!stop)
-        at_depth_4();
+        depth_1();
     return arg == NULL;
 }
 
@@ -171,7 +171,8 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < CASES; i++) {
             double begin = seconds();
 
-            if (cases[i].with_siding_only && run == NULL)
+            if ((cases[i].with_siding_only && run == NULL) ||
+                (argc > 2 && strcmp(argv[2], cases[i].name) != 0))
                 continue;
             cases[i].trips();
             if (round >= 0)
