@@ -59,7 +59,7 @@ fn operations(others: usize) -> [f64; 6] {
         jobs.extend((0..others).map(|n| spawn(&scheduler, move || waits(LATER * (1 + n as u32)))));
     });
     let victims = others.min(BATCH) / 2;
-    let mut cancel = |first: usize| {
+    let cancel = |first: usize| {
         let victims: Vec<_> = jobs.iter().skip(first).step_by(others / victims).collect();
         time_each(victims.len(), || victims.into_iter().for_each(|job| assert!(job.cancel())))
     };
