@@ -34,7 +34,8 @@ fn who_waits_for_room_can_spawn_any_number_of_jobs_and_never_exceeds_the_limit()
         }
     };
     let all = scheduler.spawn(body).unwrap();
-    while turn(&scheduler) != Turn::Idle {
+    for _ in 0..10_000 {
+        turn(&scheduler);
         assert!(scheduler.live() <= 3);
     }
     all.join().unwrap();
@@ -64,10 +65,8 @@ fn those_who_wait_for_room_go_on_in_turn() {
     let scheduler = limited(5);
     let (log, _jobs) = waiters(&scheduler, 4);
     let last = scheduler.spawn(yield_now).unwrap();
-    while !last.is_finished() {
-        turn(&scheduler);
-        assert!(log.borrow().is_empty());
-    }
+    turn(&scheduler);
+    assert!(!last.is_finished() && log.borrow().is_empty());
     (0..10).for_each(|_| drop(turn(&scheduler)));
     assert_eq!(*log.borrow(), [0, 1, 2, 3]);
 }
