@@ -120,6 +120,12 @@ mod turns {
 #[path = "scheduler_edges/waits.rs"]
 mod waits;
 
+#[path = "scheduler_edges/limits.rs"]
+mod limits;
+
+#[path = "scheduler_edges/fairness.rs"]
+mod fairness;
+
 #[path = "scheduler_edges/queueing.rs"]
 mod queueing;
 

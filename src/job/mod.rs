@@ -147,6 +147,8 @@ pub enum StartError {
     NoJobs,
     /// No stack could be had.
     Stack(StackError),
+    /// The scheduler that was to run it has as many jobs as it may have.
+    Full,
     /// The scheduler that was to run it is gone.
     NoScheduler,
 }
@@ -564,6 +566,7 @@ impl fmt::Display for StartError {
         match self {
             Self::NoJobs => f.write_str("no job is free on this thread, and its limit is reached"),
             Self::Stack(error) => error.fmt(f),
+            Self::Full => f.write_str("the scheduler has as many jobs as it may have"),
             Self::NoScheduler => f.write_str("the scheduler is gone"),
         }
     }
@@ -572,7 +575,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoJobs | Self::NoScheduler => None,
+            Self::NoJobs | Self::Full | Self::NoScheduler => None,
             Self::Stack(error) => Some(error),
         }
     }

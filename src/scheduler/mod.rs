@@ -34,15 +34,18 @@ use crate::sys;
 
 mod join;
 mod poll;
+mod room;
 mod tasks;
 
 pub use crate::job::{
     Interest, Wait, WaitError, Wake, park, park_until, sleep, wait_fd, wake_handle, yield_now,
 };
 pub use join::{JoinError, JoinHandle};
+pub use room::Config;
 
 use join::Shared;
 use poll::Poll;
+use room::Room;
 use tasks::Tasks;
 
 /// Runs many jobs on one thread. Dropping it cancels the jobs it still has.
@@ -87,6 +90,8 @@ struct Core {
     tasks: RefCell<Tasks>,
     poll: Poll,
     inbox: &'static Inbox,
+    room: Room,
+    config: Config,
     running: Cell<bool>,
     forks: usize,
 }
@@ -98,6 +103,15 @@ impl Scheduler {
     ///
     /// If the kernel gives no poller: out of descriptors or memory.
     pub fn new() -> io::Result<Self> {
+        Self::with_config(Config::new())
+    }
+
+    /// A scheduler with a limit on its jobs, or options for them.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_config(config: Config) -> io::Result<Self> {
         let forks = sys::fork_generation();
         let inbox = Inbox::take()?;
         match Poll::new(inbox.event()) {
@@ -106,6 +120,8 @@ impl Scheduler {
                 tasks: RefCell::new(Tasks::default()),
                 poll,
                 inbox,
+                room: Room::default(),
+                config,
                 running: Cell::new(false),
                 forks,
             }))),
@@ -120,13 +136,14 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// The closure comes back if there is no job to be had.
+    /// The closure comes back if there is no job to be had, or [`Config::max_jobs`] are
+    /// there.
     pub fn spawn<T, F>(&self, closure: F) -> Result<JoinHandle<T>, NotStarted<F>>
     where
         T: 'static,
         F: FnOnce() -> T + 'static,
     {
-        self.spawn_with(&Options::new(), closure)
+        self.0.spawn(&self.0.config.options, closure)
     }
 
     /// Adds a job with options of its own.
@@ -214,7 +231,10 @@ impl Spawner {
         T: 'static,
         F: FnOnce() -> T + 'static,
     {
-        self.spawn_with(&Options::new(), closure)
+        match self.0.upgrade() {
+            Some(scheduler) => scheduler.spawn(&scheduler.config.options, closure),
+            None => Err(NotStarted { error: StartError::NoScheduler, closure }),
+        }
     }
 
     /// Adds a job with options of its own.
@@ -248,6 +268,9 @@ impl Core {
         T: 'static,
         F: FnOnce() -> T + 'static,
     {
+        if !self.has_room() {
+            return Err(NotStarted { error: StartError::Full, closure });
+        }
         let options = options.clone().driven(true);
         let raw = match options.reserve::<(F, JoinHandle<T>), ()>() {
             Ok(raw) => raw,
@@ -307,6 +330,10 @@ impl Core {
         self.tasks.borrow().len()
     }
 
+    fn has_room(&self) -> bool {
+        self.live() < self.config.max_jobs
+    }
+
     /// Whether anything could still end a wait.
     fn can_wake(&self) -> bool {
         self.poll.has_waiters() || self.tasks.borrow_mut().has_outside_handle()
@@ -327,6 +354,7 @@ impl Core {
                 let ended = self.tasks.borrow_mut().remove(back.job);
                 // SAFETY: it has ended; the body of `spawn` returns ().
                 let result = unsafe { back.end::<()>() };
+                self.room.wake_next();
                 ended.ended(result.err());
             }
         }
@@ -345,6 +373,7 @@ impl Core {
         drop(tasks);
         // SAFETY: it is out of all lists; the body of `spawn` returns ().
         unsafe { job.cancel::<()>() };
+        self.room.wake_next();
         ended.ended(None);
         true
     }

@@ -16,14 +16,17 @@ pub(super) struct Tasks {
     free: Vec<usize>,
     /// Who waits for an instant; the token tells equal instants apart.
     deadlines: BTreeMap<(Instant, usize), ()>,
-    /// A job with a wake handle outside, when last seen.
-    witness: usize,
+    /// Jobs that had a wake handle when they began to wait. One that has none then gets none:
+    /// only its own code makes the first.
+    holders: Vec<usize>,
 }
 
 struct Task {
     job: Raw,
     wait: Wait,
     waits: bool,
+    /// Among `holders`.
+    holds: bool,
     /// The descriptors it is registered for.
     fds: Vec<RawFd>,
     ended: Rc<dyn Ended>,
@@ -40,7 +43,8 @@ impl Tasks {
 
     /// Adds a job that is in the queue; returns its token.
     pub(super) fn insert(&mut self, job: Raw, ended: Rc<dyn Ended>) -> usize {
-        let task = Some(Task { job, wait: Wait::Yield, waits: false, fds: Vec::new(), ended });
+        let wait = Wait::Yield;
+        let task = Some(Task { job, wait, waits: false, holds: false, fds: Vec::new(), ended });
         if let Some(token) = self.free.pop() {
             self.slots[token] = task;
             token
@@ -72,6 +76,10 @@ impl Tasks {
         let Some(Some(task)) = self.slots.get_mut(token) else { return };
         task.wait = wait;
         task.waits = true;
+        if job.has_outside_handle() && !task.holds {
+            task.holds = true;
+            self.holders.push(token);
+        }
         let registered = match wait {
             Wait::Fd { fd, interest, .. } => task.register(fd, interest, poll),
             Wait::Resume => {
@@ -125,15 +133,16 @@ impl Tasks {
 
     /// Whether any waiting job has a wake handle outside.
     pub(super) fn has_outside_handle(&mut self) -> bool {
-        let holds = |task: &Option<Task>| {
-            task.as_ref().is_some_and(|task| task.waits && task.job.has_outside_handle())
-        };
-        if self.slots.get(self.witness).is_some_and(holds) {
-            return true;
+        while let Some(token) = self.holders.last() {
+            if let Some(Some(task)) = self.slots.get_mut(*token) {
+                task.holds = task.waits && task.job.has_outside_handle();
+                if task.holds {
+                    return true;
+                }
+            }
+            self.holders.pop();
         }
-        let found = self.slots.iter().position(holds);
-        self.witness = found.unwrap_or(0);
-        found.is_some()
+        false
     }
 
     fn end_wait(&mut self, token: usize, outcome: Outcome, poll: &Poll, queue: &Queue) {

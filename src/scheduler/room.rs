@@ -1,0 +1,119 @@
+//! A limit on live jobs, and who waits for one of them to end.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use super::{Core, Spawner};
+use crate::job::{self, Options, Ticket, WaitError};
+
+/// How a scheduler is to be: see [`Scheduler::with_config`](super::Scheduler::with_config).
+///
+/// ```
+/// use siding::job::{Options, StartError};
+/// use siding::scheduler::{Config, Scheduler};
+/// use siding::stack::StackConfig;
+///
+/// let small = Options::new().stack(StackConfig::with_size(64 << 10));
+/// let scheduler = Scheduler::with_config(Config::new().options(small).max_jobs(2)).unwrap();
+/// let spawner = scheduler.spawner();
+/// scheduler.spawn(move || {
+///     for n in 0..1000 {
+///         spawner.wait_for_room().unwrap(); // or leave that out, and look at the error
+///         spawner.spawn(move || n).unwrap();
+///     }
+/// }).unwrap();
+/// scheduler.spawn(|| ()).unwrap();
+/// assert!(matches!(scheduler.spawn(|| ()).unwrap_err().error, StartError::Full));
+/// scheduler.run().unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(super) options: Options,
+    pub(super) max_jobs: usize,
+}
+
+impl Config {
+    /// Default [`Options`], and as many jobs as memory allows.
+    pub const fn new() -> Self {
+        Config { options: Options::new(), max_jobs: usize::MAX }
+    }
+
+    /// The options of jobs that are spawned without any: their stacks, for example.
+    pub fn options(self, options: Options) -> Self {
+        Config { options, ..self }
+    }
+
+    /// No more than this many live jobs, whatever they do: beyond, spawning fails with
+    /// [`StartError::Full`](crate::job::StartError::Full).
+    pub fn max_jobs(self, jobs: usize) -> Self {
+        Config { max_jobs: jobs, ..self }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Jobs that wait until another one may be spawned, the first one first.
+#[derive(Default)]
+pub(super) struct Room {
+    waiters: RefCell<VecDeque<(u64, Ticket)>>,
+    /// Numbers the waiters.
+    last: Cell<u64>,
+}
+
+impl Room {
+    fn enter(&self, ticket: Ticket) -> u64 {
+        self.last.update(|last| last + 1);
+        self.waiters.borrow_mut().push_back((self.last.get(), ticket));
+        self.last.get()
+    }
+
+    fn leave(&self, number: u64) {
+        let mut waiters = self.waiters.borrow_mut();
+        // They are numbered in order.
+        if let Ok(at) = waiters.binary_search_by_key(&number, |(number, _)| *number) {
+            waiters.remove(at);
+        }
+    }
+
+    pub(super) fn wake_next(&self) {
+        if let Some((_, ticket)) = self.waiters.borrow_mut().pop_front() {
+            ticket.wake();
+        }
+    }
+}
+
+/// The current job among the waiters; in a cancelled one this is dropped by the unwinding.
+struct Waiting<'a> {
+    core: &'a Core,
+    number: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.core.room.leave(self.number);
+    }
+}
+
+impl Spawner {
+    /// Waits until the scheduler has fewer jobs than [`Config::max_jobs`]; the waiting one
+    /// is among them. Until the caller pauses again, it can spawn one. Those who wait go on
+    /// in turn, one for each job that ends.
+    ///
+    /// # Errors
+    ///
+    /// See [`WaitError`].
+    pub fn wait_for_room(&self) -> Result<(), WaitError> {
+        let Some(core) = self.0.upgrade() else { return Ok(()) };
+        while !core.has_room() {
+            let ticket = job::wake_ticket().ok_or(WaitError::NotDriven)?;
+            let waiting = Waiting { core: &core, number: core.room.enter(ticket) };
+            job::park()?;
+            drop(waiting);
+        }
+        Ok(())
+    }
+}
