@@ -1,4 +1,5 @@
-//! Jobs as futures, and futures inside jobs; on several runtimes.
+//! Jobs as futures, and futures inside jobs, polled by hand.
+//! (Other people's runtimes: `arch-tests/runtimes`.)
 
 #[path = "expect_arch.rs"]
 mod a_machine;
@@ -9,8 +10,6 @@ mod awaited;
 mod inside;
 #[path = "future/limits.rs"]
 mod limits;
-#[path = "future/runtimes.rs"]
-mod runtimes;
 
 use std::future::Future;
 use std::pin::pin;

@@ -8,7 +8,7 @@ target=${1:?target} variant=${2:?variant}
 # How long the tests of one run may take before something must be hanging.
 LIMIT=600
 
-cargo=(--package siding --tests --all-features --target "$target") flags=()
+cargo=(--package siding --tests --features capi --target "$target") flags=()
 case $variant in
     debug*) ;;
     *) cargo+=(--release) ;;
@@ -56,7 +56,7 @@ for name in "${excluded[@]}"; do
 done
 
 # What has to run: natively listed, less the exclusions. Ignored tests are listed too.
-expected=$(names --package siding --tests --all-features --target "$NATIVE" --)
+expected=$(names --package siding --tests --features capi --target "$NATIVE" --)
 for name in "${excluded[@]}"; do
     name=$(sed -E 's/x86_64|aarch64|riscv64/ARCH/g' <<<"$name")
     rest=$(awk -v name="$name" '$2 != name' <<<"$expected")

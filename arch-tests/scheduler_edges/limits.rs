@@ -41,11 +41,10 @@ fn who_waits_for_room_can_spawn_any_number_of_jobs_and_never_exceeds_the_limit()
     all.join().unwrap();
 }
 
+type Waiter = JoinHandle<Result<(), WaitError>>;
+
 /// Jobs that wait for room, each to spawn one that logs its number and ends.
-fn waiters(
-    scheduler: &Scheduler,
-    jobs: u32,
-) -> (Rc<RefCell<Vec<u32>>>, Vec<JoinHandle<Result<(), WaitError>>>) {
+fn waiters(scheduler: &Scheduler, jobs: u32) -> (Rc<RefCell<Vec<u32>>>, Vec<Waiter>) {
     let log = Rc::new(RefCell::new(Vec::new()));
     let spawn = |n| {
         let (log, spawner): (_, Spawner) = (Rc::clone(&log), scheduler.spawner());
@@ -67,7 +66,7 @@ fn those_who_wait_for_room_go_on_in_turn() {
     let last = scheduler.spawn(yield_now).unwrap();
     turn(&scheduler);
     assert!(!last.is_finished() && log.borrow().is_empty());
-    (0..10).for_each(|_| drop(turn(&scheduler)));
+    (0..10).for_each(|_| _ = turn(&scheduler));
     assert_eq!(*log.borrow(), [0, 1, 2, 3]);
 }
 
@@ -82,7 +81,7 @@ fn a_waiter_cancelled_before_or_after_its_turn_came_does_not_keep_the_next_one_w
             assert!(last.cancel());
         }
         assert!(jobs[0].cancel());
-        (0..10).for_each(|_| drop(turn(&scheduler)));
+        (0..10).for_each(|_| _ = turn(&scheduler));
         assert_eq!(*log.borrow(), [1, 2], "woken: {woken}");
     }
 }

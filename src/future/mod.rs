@@ -12,7 +12,7 @@
 //! let task = future::run(|| {
 //!     sum(&mut [1, 2, 3].into_iter().map(|n| future::block_on(async { n }).unwrap()))
 //! });
-//! assert_eq!(futures::executor::block_on(task).unwrap(), 6);
+//! assert_eq!(pollster::block_on(task).unwrap(), 6);
 //! ```
 //!
 //! Any runtime will do: the job is woken through the task's `Waker`, and waits for
