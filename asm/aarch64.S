@@ -209,6 +209,7 @@ SIDING(trampoline):
         br      x17
         .cfi_endproc
 END(trampoline)
+LABEL(end)
 
         /* What unwinds may not leave a job: see x86_64.S.
          *
@@ -233,7 +234,6 @@ SIDING(personality):
         bl      abort
         .cfi_endproc
 END(personality)
-LABEL(end)
 
         /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:
          * initial-exec, so one load and an addition away. */

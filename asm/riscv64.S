@@ -233,6 +233,7 @@ SIDING(trampoline):
         jr      t2
         .cfi_endproc
 END(trampoline)
+LABEL(end)
 
         /* What unwinds may not leave a job: see x86_64.S.
          *
@@ -255,7 +256,6 @@ SIDING(personality):
         call    abort@plt
         .cfi_endproc
 END(personality)
-LABEL(end)
 
         /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:
          * initial-exec, so one load and an addition away. */

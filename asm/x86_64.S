@@ -236,6 +236,7 @@ SIDING(trampoline):
         jmp     [rbp + 8]
         .cfi_endproc
 END(trampoline)
+LABEL(end)
 
         /* What unwinds may not leave a job: nobody below the trampoline is prepared for that.
          * Only the end of the thread passes (pthread_exit), which asks nobody.
@@ -258,7 +259,6 @@ SIDING(personality):
         call    abort@PLT
         .cfi_endproc
 END(personality)
-LABEL(end)
 
         /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:
          * initial-exec, so one load and an addition away. */
