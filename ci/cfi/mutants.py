@@ -10,8 +10,10 @@ import re
 import sys
 from pathlib import Path
 
-# Without these nothing assembles, or there is nothing to look at.
-FRAME = re.compile(r"\.cfi_(startproc|endproc|sections)")
+# Without these nothing assembles, or there is nothing to look at; and what the last one
+# names is called by unwinders: arch-tests/c_abi/better/unwinding.rs looks at that.
+FRAME = re.compile(r"\.cfi_(startproc|endproc|sections|personality)")
+UNSEEN = re.compile(r"(FUNCTION|END)\(personality\)")
 NUMBER = re.compile(r"(?<![\w\\.])(0x[0-9a-f]+|\d+)(?!\w)(?!.*(?<![\w\\.])(0x[0-9a-f]+|\d+)(?!\w))")
 
 
@@ -35,7 +37,12 @@ def falsified(line):
 def mutants(lines):
     """Yields (line number, what was done, the new line)."""
     macros = cfi_macros(lines)
+    unseen = False
     for number, line in enumerate(lines, 1):
+        if UNSEEN.match(line):
+            unseen = line.startswith("FUNCTION")
+        if unseen:
+            continue
         word = (line.split() or [""])[0]
         if word == ".irp" and lines[number].strip().startswith(".cfi_"):
             yield number, "shortened", line.rpartition(",")[0]

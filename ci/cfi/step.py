@@ -94,7 +94,7 @@ class Program:
         for address, size, kind, name in re.findall(pattern, table.stdout, re.MULTILINE):
             start, size = int(address, 16), int(size)
             self.at[name] = start
-            if kind == "FUNC":
+            if kind == "FUNC" and name != "personality":  # which unwinders call, not the driver
                 self.disassemble(name, start, start + size)
 
     def disassemble(self, name, start, end):
