@@ -19,7 +19,7 @@ siding=$work/prefix/lib/libsiding.so.0
 run() { # <name> [preload]
     local program
     for program in bench tls; do
-        LD_PRELOAD=${2-} taskset -c "${CORE:-$(($(nproc) - 1))}" nice -n -5 "$work/$program" \
+        LD_PRELOAD=${2-} taskset -c "${CORE:-$(($(nproc) - 1))}" "$work/$program" \
             "$rounds" >>"$work/$1" 2>"$work/err" || { cat "$work/err"; die "$program fails with $1"; }
     done
     # The loader only warns of a library that it cannot preload.

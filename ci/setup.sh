@@ -22,7 +22,7 @@ needs() {
             echo qemu-riscv64 qemu-user ;;
         tools)
             echo gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3
-            echo clang clang g++ g++ pkg-config pkg-config openssl openssl
+            echo clang clang g++ g++ make make pkg-config pkg-config openssl openssl
             # A package without files of its own: the runtime of clang's sanitizers.
             echo /usr/include/openssl/async.h libssl-dev /usr/share/doc/libclang-rt-dev libclang-rt-dev
             ;;

@@ -6,12 +6,12 @@
  */
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <siding.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 static int key; /* its address names the job's eventfd in the wait context */
@@ -30,14 +30,15 @@ struct request {
     int result;
 };
 
-/* The device: takes its time, writes the result, says so. */
+/* The device: takes its time (until main() lets it), writes the result, says so. */
+static sem_t time_passes;
+
 static void *device(void *arg)
 {
-    const struct timespec delay = {.tv_nsec = 20 * 1000000L};
     struct request *request = arg;
     const uint64_t one = 1;
 
-    nanosleep(&delay, NULL);
+    sem_wait(&time_passes);
     request->result = 42;
     check(write(request->fd, &one, sizeof(one)) == sizeof(one), "eventfd");
     return NULL;
@@ -95,6 +96,8 @@ static void cancel_on_wake(void)
     check(siding_job_cancel(job, SIDING_CANCEL_ON_WAKE, ended, &result), "cancel");
     ASYNC_WAIT_CTX_free(ctx);
     check(result == 0 && siding_orphans_poll() == 1, "the job waits for its device");
+    sem_post(&time_passes);
+    sem_post(&time_passes);
 
     /* An event loop would have the descriptor among its own. */
     while (siding_orphans_poll() > 0)
@@ -128,6 +131,8 @@ static void drain(void)
 
     check(ASYNC_start_job(&job, ctx, NULL, ask_device, NULL, 0) == ASYNC_PAUSE, "start");
     check(siding_job_cancel(job, SIDING_CANCEL_DRAIN, ended, &result), "cancel");
+    sem_post(&time_passes);
+    sem_post(&time_passes);
     while (siding_orphans_poll() > 0)
         poll(&orphans, 1, -1);
     ASYNC_WAIT_CTX_free(ctx);
@@ -139,6 +144,7 @@ int main(void)
 {
     siding_stats_t stats;
 
+    sem_init(&time_passes, 0, 0);
     cancel_on_wake();
     cancel_now();
     drain();
