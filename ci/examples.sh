@@ -39,6 +39,8 @@ refused 'is not in' --jobs 999999999
 refused 'too many' --jobs 100000 --mode threads
 refused 'possible values' --mode fast
 
+"$bin/cores" 2 | grep -q 'times as fast' || die "cores fails"
+
 # A guard that does not kill is its failure.
 "$bin/million" --jobs 20000 >"$work/million" || die "million fails"
 [[ $(grep -c 'deadly, deadly *deadly, deadly' "$work/million") == 1 ]] ||

@@ -31,7 +31,11 @@ struct Shared {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Arc<dyn Work>>,
+    /// Workers that sleep and have not been called.
     idle: usize,
+    /// Calls that no worker has answered yet. A worker that is called is soon awake, and
+    /// looks at the queue until that is empty: to call it again would be a waste.
+    calls: usize,
     closed: bool,
 }
 
@@ -82,9 +86,10 @@ impl Workers {
         let mut state = self.shared.lock();
         state.queue.push_back(work);
         // A worker that is awake looks at the queue before it sleeps.
-        let sleeping = state.idle > 0;
-        drop(state);
-        if sleeping {
+        if state.idle > 0 {
+            state.idle -= 1;
+            state.calls += 1;
+            drop(state);
             self.shared.changed.notify_one();
         }
     }
@@ -112,8 +117,10 @@ impl Shared {
                 return;
             } else {
                 state.idle += 1;
-                state = self.changed.wait(state).unwrap_or_else(|poison| poison.into_inner());
-                state.idle -= 1;
+                let uncalled = |state: &mut State| state.calls == 0 && !state.closed;
+                let woken = self.changed.wait_while(state, uncalled);
+                state = woken.unwrap_or_else(|poison| poison.into_inner());
+                state.calls = state.calls.saturating_sub(1);
             }
         }
     }
