@@ -1,15 +1,16 @@
 //! `future::run`: when it is polled, woken, and dropped.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::os::fd::RawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::task::Poll;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use siding::future::{self, NoReactor};
-use siding::job::{self, Options, WaitCtx, WaitError};
+use siding::future::{self, NoReactor, Reactor, Waiting};
+use siding::job::{self, Interest, Options, WaitCtx, WaitError};
 
 use super::Hand;
 
@@ -164,4 +165,38 @@ fn without_a_reactor_descriptors_and_instants_are_errors_in_the_job() {
     }));
     let Poll::Ready(Ok(result)) = task.poll() else { panic!("it waits") };
     assert!(matches!(result, (Err(WaitError::Io(_)), Err(WaitError::Io(_)))), "{result:?}");
+}
+
+#[test]
+fn a_reactor_lets_go_of_a_descriptor_before_the_cancelled_job_closes_it() {
+    type Log = Rc<RefCell<Vec<&'static str>>>;
+    struct Says(Log, &'static str);
+    impl Drop for Says {
+        fn drop(&mut self) {
+            self.0.borrow_mut().push(self.1);
+        }
+    }
+    struct Never(Log);
+    impl Reactor for Never {
+        fn ready(&self, _: RawFd, _: Interest) -> Waiting {
+            let says = Says(Rc::clone(&self.0), "reactor");
+            Box::pin(async move {
+                let _says = says;
+                std::future::pending().await
+            })
+        }
+        fn at(&self, _: Instant) -> Waiting {
+            unreachable!("no deadline")
+        }
+    }
+    let log = Log::default();
+    let says = Says(Rc::clone(&log), "job");
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let mut task = Hand::new(future::run_with(Options::new(), Never(Rc::clone(&log)), move || {
+        let _says = says;
+        let _ = job::wait_fd(&reader, Interest::Readable, None);
+    }));
+    assert!(task.poll().is_pending());
+    drop(task);
+    assert_eq!(*log.borrow(), ["reactor", "job"]);
 }

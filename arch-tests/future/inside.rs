@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use siding::future::{self, block_on};
 use siding::job::{self, Progress, WaitError};
-use siding::scheduler::Scheduler;
+use siding::scheduler::{RunError, Scheduler};
 
 use super::Hand;
 
@@ -142,4 +142,111 @@ fn a_waker_kept_by_another_thread_outlives_the_job() {
     scheduler.spawn(keep).unwrap();
     scheduler.run().unwrap();
     thread::spawn(move || receive.recv().unwrap().wake()).join().unwrap();
+}
+
+#[test]
+fn a_wait_inside_the_poll_does_not_use_up_the_wake_of_the_future() {
+    let mut polls = 0;
+    let outer = poll_fn(move |cx| {
+        polls += 1;
+        if polls == 2 {
+            return Poll::Ready(());
+        }
+        // Woken while the job waits for something else, deeper.
+        let mut waker = Some(cx.waker().clone());
+        let mut inner = Box::pin(woken_elsewhere());
+        block_on(poll_fn(|cx| {
+            let poll = inner.as_mut().poll(cx);
+            if let Some(waker) = waker.take() {
+                waker.wake();
+            }
+            poll
+        }))
+        .unwrap();
+        Poll::Pending
+    });
+    let scheduler = Scheduler::new().unwrap();
+    let done = scheduler.spawn(move || block_on(outer)).unwrap();
+    scheduler.run().unwrap();
+    done.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_future_that_wakes_itself_lets_other_jobs_run() {
+    let ran = Rc::new(Cell::new(false));
+    let (seen, mut polls) = (Rc::clone(&ran), 0);
+    let busy = poll_fn(move |cx| {
+        polls += 1;
+        cx.waker().wake_by_ref();
+        if seen.get() || polls == 1000 { Poll::Ready(polls) } else { Poll::Pending }
+    });
+    let scheduler = Scheduler::new().unwrap();
+    let polls = scheduler.spawn(move || block_on(busy).unwrap()).unwrap();
+    scheduler.spawn(move || ran.set(true)).unwrap();
+    scheduler.run().unwrap();
+    assert!(polls.join().unwrap() < 10);
+}
+
+#[test]
+fn a_future_that_wakes_itself_can_be_cancelled() {
+    let mut task = Hand::new(future::run(|| {
+        block_on(poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        }))
+    }));
+    for _ in 0..3 {
+        let before = task.woken();
+        assert!(task.poll().is_pending());
+        assert!(task.woken() > before);
+    }
+    drop(task);
+}
+
+#[test]
+fn the_future_is_not_polled_for_wakes_of_others() {
+    let (send, receive) = mpsc::channel();
+    let polls = Rc::new(Cell::new(0));
+    let count = Rc::clone(&polls);
+    let mut task = Hand::new(future::run(move || {
+        send.send(job::wake_handle().unwrap()).unwrap();
+        block_on(poll_fn(|_| {
+            count.set(count.get() + 1);
+            Poll::<()>::Pending
+        }))
+    }));
+    assert!(task.poll().is_pending());
+    receive.recv().unwrap().wake();
+    assert_eq!(task.woken(), 1);
+    assert!(task.poll().is_pending());
+    assert_eq!(polls.get(), 1);
+}
+
+#[test]
+fn a_future_that_has_the_waker_already_is_offered_the_same() {
+    let mut kept: Option<Waker> = None;
+    let done = poll_fn(move |cx| match &kept {
+        None => {
+            kept = Some(cx.waker().clone());
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Some(kept) => Poll::Ready(kept.will_wake(cx.waker())),
+    });
+    let scheduler = Scheduler::new().unwrap();
+    let same = scheduler.spawn(move || block_on(done).unwrap()).unwrap();
+    scheduler.run().unwrap();
+    assert!(same.join().unwrap());
+}
+
+/// A waker that is gone wakes nobody, and the scheduler knows.
+#[test]
+fn a_future_that_lets_its_waker_go_is_a_deadlock() {
+    let scheduler = Scheduler::new().unwrap();
+    let forget = poll_fn(|cx| {
+        drop(cx.waker().clone().clone());
+        Poll::<()>::Pending
+    });
+    scheduler.spawn(move || drop(block_on(forget))).unwrap();
+    assert!(matches!(scheduler.run(), Err(RunError::Deadlock(1))));
 }

@@ -45,13 +45,14 @@ pub use reactor::{NoReactor, Reactor, Waiting};
 /// A job as a future: see [`run`]. Dropping it cancels the job.
 #[must_use = "a future does nothing unless it is polled"]
 pub struct JobFuture<T, F, R = NoReactor> {
+    /// What the job waits for beside its wakes. Dropped before the job, whose end closes
+    /// descriptors.
+    waiting: Vec<(Waiting, Outcome)>,
     state: State<T, F>,
     options: Options,
     reactor: R,
     /// While there is no job to be had.
     place: Option<Place>,
-    /// What the job waits for beside its wakes.
-    waiting: Vec<(Waiting, Outcome)>,
     result: PhantomData<fn() -> T>,
 }
 

@@ -217,6 +217,12 @@ impl Ticket {
         self.slot.update(self.generation, one_more);
         Wake(self)
     }
+
+    /// A handle that [`counted`](Self::counted) has made and that was forgotten.
+    #[cfg(feature = "future")]
+    pub(crate) fn again(self) -> Wake {
+        Wake(self)
+    }
 }
 
 #[cfg(feature = "capi")]
@@ -239,7 +245,9 @@ impl Ticket {
 
 impl Wake {
     /// Has the job resumed, now or when it next waits. Lock-free; at most one system
-    /// call, when the driver sleeps. `errno` is kept.
+    /// call, when the driver sleeps. `errno` is kept. A job that is awaited as a future is
+    /// woken through its task's `Waker`: then this is what that is, and few of them are
+    /// meant for signal handlers.
     pub fn wake(&self) {
         self.0.wake();
     }
