@@ -78,6 +78,12 @@ on_gnu() {
     # libcrypto's own ASYNC_* come along with the rest of it: the first ones must count.
     crypto=yes build "$work/static_crypto" ci/c_examples/static_crypto.c static gcc -Wl,-z,muldefs
     run "a static libcrypto" static_crypto "$work/static_crypto"
+    # The row a_cancelled_jobs_errors_stay_off_the_queue.
+    crypto=yes build "$work/errors" ci/c_examples/errors.c shared gcc
+    run "errors of a cancelled job" errors "$work/errors"
+    # The row a_job_may_pause_in_a_catch_handler.
+    build "$work/catch" ci/c_examples/catch.cpp shared g++
+    run "a pause in a catch handler" catch "$work/catch"
     headers
 }
 

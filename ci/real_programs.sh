@@ -153,6 +153,7 @@ loaded_later() {
     with_siding "$work/err" "$work/plugin_host" "$work/plugin.so" >"$work/out" ||
         { cat "$work/err"; die "a plugin with a libcrypto of its own fails"; }
     count "libcrypto loaded by a plugin" 2 "$work/err"
+    # The row libcryptos_own_calls_of_init_thread_are_forwarded.
     "${cc[@]}" ci/real_programs/mixed.c -o "$work/mixed" -lcrypto
     with_siding "$work/err" "$work/mixed" >"$work/out" || { cat "$work/err"; die "mixed use fails"; }
     count "libcrypto's own functions besides" 2 "$work/err"

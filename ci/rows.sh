@@ -30,15 +30,21 @@ rows() {
     awk '!/^(#|$)/ { print $1, $2 }' "$list"
 }
 
-unknown=$(rows | awk '$2 !~ /^(keep|keep-alone|better|pending)$/')
+unknown=$(rows | awk '$2 !~ /^(keep|keep-alone|better|beyond|program|pending)$/')
 [[ -z $unknown ]] || die "$list: of no kind: $unknown"
 twice=$({ rows; tests; } | awk '{ print $1 }' | sort | uniq -c | awk '$1 > 2 { print $2 }')
 [[ -z $twice ]] || die "more than once: $twice"
 
 # A pending row with a test is pending no longer.
-difference=$(diff <(rows | awk '$2 != "pending"' | sort) <(tests | sort)) ||
+difference=$(diff <(rows | awk '$2 !~ /^(pending|beyond|program)$/' | sort) <(tests | sort)) ||
     die "rows (<) and tests (>) differ:
 $(grep '^[<>]' <<<"$difference")"
+while read -r row kind; do
+    case $kind in
+        beyond) grep -rq "fn $row()" arch-tests/c_extensions ;;
+        program) grep -q "$row" ci/real_programs.sh ci/c_examples.sh ;;
+    esac || die "no test of the row $row"
+done < <(rows)
 rows | awk '{ n[$2]++ } END {
     for (kind in n) all = all ", " n[kind] " " kind
     print NR " rows: " substr(all, 3) }'

@@ -6,6 +6,7 @@ use std::ptr;
 use std::thread;
 
 use super::api::*;
+use super::common::{Ending, fork};
 
 fn set(stack: usize, guard: usize, flags: u32) -> c_int {
     // SAFETY: no preconditions.
@@ -75,7 +76,7 @@ fn what_cannot_be_had_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_wiped_stack_shows_nothing_of_the_job_before() {
+fn the_used_part_of_a_stack_and_the_args_are_wiped() {
     on_a_thread(|| {
         assert_eq!(run(use_stack, 32 << 10), 0);
         assert!(run(find_pattern, 0) > 16 << 10, "without wiping it is all there");
@@ -86,7 +87,7 @@ fn a_wiped_stack_shows_nothing_of_the_job_before() {
 }
 
 #[test]
-fn the_deepest_use_of_a_function_is_known() {
+fn the_used_part_of_a_stack_is_measured() {
     unsafe extern "C" fn measured(args: Data) -> c_int {
         scribble(word(args)) as c_int
     }
@@ -109,7 +110,7 @@ fn the_deepest_use_of_a_function_is_known() {
 }
 
 #[test]
-fn errno_is_the_jobs_own_if_asked_for() {
+fn a_job_may_have_an_errno_of_its_own() {
     fn errno() -> &'static mut c_int {
         // SAFETY: no preconditions.
         let location = unsafe { libc::__errno_location() };
@@ -136,7 +137,7 @@ fn errno_is_the_jobs_own_if_asked_for() {
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn fp_control_words_are_the_jobs_own_if_asked_for() {
+fn a_job_may_have_fp_control_words_of_its_own() {
     fn rounding() -> u32 {
         let mut mxcsr = 0_u32;
         // SAFETY: stores one word.
@@ -168,6 +169,49 @@ fn fp_control_words_are_the_jobs_own_if_asked_for() {
 }
 
 #[test]
+fn openssl_thread_stop_drops_the_pool() {
+    on_a_thread(|| {
+        assert_eq!(ASYNC_init_thread(4, 3), 1);
+        assert_eq!((stats().pool, stats().pool_free), (3, 3));
+        OPENSSL_thread_stop();
+        assert_eq!((stats().pool, stats().pool_free), (0, 0));
+        assert_eq!(run(pause_often, 0), 0);
+    });
+}
+
+#[test]
+fn refused_starts_are_counted_by_their_cause() {
+    on_a_thread(|| {
+        let before = stats();
+        assert_eq!(ASYNC_init_thread(1, 0), 1);
+        let mut job = paused(ptr::null_mut(), pause_often, 1);
+        let mut other = ptr::null_mut();
+        assert_eq!(start(&mut other, ptr::null_mut(), pause_often, 0), (NO_JOBS, None));
+        assert_eq!(stats().refused_limit, before.refused_limit + 1);
+        assert_eq!(stats().refused_stack, before.refused_stack);
+        assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0).0, FINISH);
+    });
+    let ending = fork(|| {
+        let nothing = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        assert_eq!(ASYNC_init_thread(1 << 20, 0), 1);
+        let before = stats();
+        // SAFETY: a valid limit, on this child alone.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &nothing) }, 0);
+        let mut started = 0;
+        while stats().refused_stack == before.refused_stack {
+            // Some stacks of the last slab may be left.
+            let mut job = ptr::null_mut();
+            let (code, _) = start(&mut job, ptr::null_mut(), pause_often, 1);
+            assert!(code == PAUSE || code == NO_JOBS);
+            started += 1;
+            assert!(started < 10_000);
+        }
+        assert_eq!(stats().refused_limit, before.refused_limit);
+    });
+    assert_eq!(ending, Ending::Exited(0));
+}
+
+#[test]
 fn the_figures_follow_the_jobs() {
     on_a_thread(|| {
         let before = stats();
@@ -196,7 +240,7 @@ fn figures_unknown_to_the_caller_are_not_written_and_unknown_to_us_are_zero() {
 }
 
 #[test]
-fn the_last_error_is_told_once() {
+fn a_last_error_is_kept_without_libcrypto() {
     on_a_thread(|| {
         assert_eq!(siding_last_error(), 0);
         assert_eq!(set(16, 0, 0), 0);

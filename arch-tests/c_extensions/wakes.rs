@@ -24,7 +24,7 @@ fn resume(mut job: Job) -> c_int {
 }
 
 #[test]
-fn a_woken_job_is_named_once_and_the_descriptor_tells() {
+fn a_wake_handle_that_is_late_or_used_twice_does_nothing() {
     let (first, second) =
         (paused(ptr::null_mut(), pause_often, 2), paused(ptr::null_mut(), pause_often, 1));
     let (of_first, of_second) = (wake_of(first), wake_of(second));

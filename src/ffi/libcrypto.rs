@@ -37,6 +37,7 @@ pub(super) struct Functions {
     err_clear_error: Act,
     set0_default: SetDefault,
     get0_global_default: GetDefault,
+    thread_stop: Act,
 }
 
 type Act = unsafe extern "C" fn();
@@ -103,6 +104,7 @@ fn find() -> Option<Functions> {
         err_clear_error: function!(c"ERR_clear_error" as Act),
         set0_default: function!(c"OSSL_LIB_CTX_set0_default" as SetDefault),
         get0_global_default: function!(c"OSSL_LIB_CTX_get0_global_default" as GetDefault),
+        thread_stop: function!(c"OPENSSL_thread_stop" as Act),
     };
     if !noticed {
         FOLLOW.store(set0_default.address, Ordering::Relaxed);
@@ -209,6 +211,14 @@ pub unsafe extern "C" fn OSSL_LIB_CTX_set0_default(ctx: *mut c_void) -> *mut c_v
     }
     // SAFETY: by this function's contract.
     unsafe { (crypto.set0_default)(ctx) }
+}
+
+/// libcrypto's own `OPENSSL_thread_stop`.
+pub(super) fn thread_stop() {
+    if let Some(crypto) = look() {
+        // SAFETY: no preconditions.
+        unsafe { (crypto.thread_stop)() };
+    }
 }
 
 /// A caller inside a libcrypto means that library's own jobs: its function of this name.

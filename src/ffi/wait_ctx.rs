@@ -48,7 +48,9 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_free(ctx: *mut AsyncWaitCtx) {
     let Some(borrowed) = (unsafe { Borrowed::from(ctx) }) else { return };
     guarded((), || {
         if !borrowed.is_kept() {
-            handle::forget_wait_ctx(ctx.cast());
+            if borrowed.is_shared() {
+                handle::forget_wait_ctx(ctx.cast());
+            }
             borrowed.shut();
         }
         drop(ManuallyDrop::into_inner(borrowed.0));

@@ -1,7 +1,7 @@
 //! Jobs as futures, and futures inside jobs.
 //!
 //! [`run`] makes a future of a job: code that blocks by pausing, a C library's too, becomes
-//! something to `await`. [`block_on`] is the way back: synchronous code deep in a job's call
+//! something to `await`. [`block_on()`] is the way back: synchronous code deep in a job's call
 //! stack awaits a future, and the job pauses meanwhile.
 //!
 //! ```
@@ -67,7 +67,7 @@ enum State<T, F> {
 const STEPS: usize = 64;
 
 /// Runs `closure` as a job when it is polled first. The job may [`park`](crate::job::park),
-/// [`offload`](crate::offload::offload), [`block_on`] and pause; for descriptors and instants
+/// [`offload`](crate::offload::offload), [`block_on()`] and pause; for descriptors and instants
 /// use [`run_with`].
 pub fn run<T: 'static, F: FnOnce() -> T + 'static>(closure: F) -> JobFuture<T, F> {
     run_with(Options::new(), NoReactor, closure)

@@ -41,6 +41,11 @@ impl WaitCtx {
         self.shared().kept.store(true, Ordering::Relaxed);
     }
 
+    /// Whether there are other handles: jobs that were started with it have some.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared().handles.load(Ordering::Relaxed) > 1
+    }
+
     /// Whether somebody has asked to [keep](Self::keep) it.
     pub(crate) fn is_kept(&self) -> bool {
         self.shared().kept.load(Ordering::Relaxed)
