@@ -202,3 +202,21 @@ mod least {
         });
     }
 }
+
+#[test]
+fn a_job_that_overflows_is_named_if_asked_for_and_dies_all_the_same() {
+    let overflow = |report: bool| {
+        common::fork_and_listen(move || {
+            if report {
+                siding::job::report_overflows().expect("handlers can be had");
+            }
+            let _ = siding::job::start(|| recurse(0, 0));
+        })
+    };
+    let (ending, said) = overflow(true);
+    assert_eq!(ending, common::Ending::Killed(libc::SIGSEGV));
+    assert!(said.contains("siding: stack overflow in a job, run 0x"), "{said}");
+    let (ending, said) = overflow(false);
+    assert_eq!(ending, common::Ending::Killed(libc::SIGSEGV));
+    assert!(!said.contains("siding:"), "{said}");
+}

@@ -144,6 +144,12 @@ int siding_stats(siding_stats_t *stats, size_t size);
  * under SIDING_HIGH_WATER_MARK and have ended; 0 if there was none. */
 size_t siding_high_water_mark(int (*func)(void *));
 
+/* Has each overflow of a job's stack named on standard error (function, stack, thread)
+ * before the process dies of it, or goes on in the SIGSEGV handler that was there before.
+ * For the whole process; a thread needs an alternate signal stack for that, which this gives
+ * to the caller's thread unless it has one. */
+int siding_report_overflows(void);
+
 /* The last error that siding raised on this thread, packed as OpenSSL packs errors (library
  * 51); 0 if there was none. Clears it. For programs without a libcrypto: where there is
  * one, the error is on its queue as well. */

@@ -114,6 +114,7 @@ unsafe extern "C" {
     pub fn siding_stats(stats: *mut Stats, size: usize) -> c_int;
     pub fn siding_high_water_mark(func: Option<Function>) -> usize;
     pub safe fn siding_last_error() -> u32;
+    pub safe fn siding_report_overflows() -> c_int;
     pub safe fn siding_version() -> c_uint;
 }
 

@@ -6,7 +6,7 @@ use std::ptr;
 use std::thread;
 
 use super::api::*;
-use super::common::{Ending, fork};
+use super::common::{Ending, fork, fork_and_listen};
 
 fn set(stack: usize, guard: usize, flags: u32) -> c_int {
     // SAFETY: no preconditions.
@@ -57,7 +57,7 @@ unsafe extern "C" fn find_pattern(args: Data) -> c_int {
 fn a_job_gets_the_stack_asked_for() {
     on_a_thread(|| {
         assert_eq!(set(1 << 20, 0, 0), 1);
-        assert_eq!(run(use_stack, 900 << 10), 0);
+        assert_eq!(run(use_stack, 500 << 10), 0);
         assert_eq!(set(0, 0, 0), 1);
         assert_eq!(run(use_stack, 100 << 10), 0);
     });
@@ -71,7 +71,7 @@ fn what_cannot_be_had_is_refused_and_changes_nothing() {
         assert_eq!(set(usize::MAX, 0, 0), 0);
         assert_eq!(set(0, usize::MAX, 0), 0);
         assert_eq!(set(0, 0, 1 << 20), 0);
-        assert_eq!(run(use_stack, 900 << 10), 0, "still a large stack");
+        assert_eq!(run(use_stack, 500 << 10), 0, "still a large stack");
     });
 }
 
@@ -209,6 +209,18 @@ fn refused_starts_are_counted_by_their_cause() {
         assert_eq!(stats().refused_limit, before.refused_limit);
     });
     assert_eq!(ending, Ending::Exited(0));
+}
+
+#[test]
+fn a_guard_hit_says_which_job_it_was() {
+    let (ending, said) = fork_and_listen(|| {
+        assert_eq!(siding_report_overflows(), 1);
+        run(use_stack, 10 << 20);
+    });
+    assert_eq!(ending, Ending::Killed(libc::SIGSEGV));
+    let function = format!("of the function {:#x}, ", use_stack as *const () as usize);
+    assert!(said.contains("siding: stack overflow in a job"), "{said}");
+    assert!(said.contains(&function), "{said}, not {function}");
 }
 
 #[test]

@@ -96,6 +96,15 @@ pub extern "C" fn siding_high_water_mark(
     func.map_or(0, |func| job::deepest(func as usize))
 }
 
+/// `siding_report_overflows`.
+#[unsafe(no_mangle)]
+pub extern "C" fn siding_report_overflows() -> c_int {
+    guarded(FAILED, || match job::report_overflows() {
+        Ok(()) => OK,
+        Err(_) => fail(Reason::MallocFailure),
+    })
+}
+
 /// `siding_last_error`.
 #[unsafe(no_mangle)]
 pub extern "C" fn siding_last_error() -> u32 {

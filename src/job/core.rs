@@ -51,7 +51,7 @@ pub(crate) struct Core {
     pub(super) at_end: Cell<AtEnd>,
     pub(super) wait_ctx: RefCell<Option<WaitCtx>>,
     pub(super) stack: StackConfig,
-    /// The function of C's that it runs, if it is to be measured.
+    /// The function of C's that it runs, or ran last.
     #[cfg(feature = "capi")]
     pub(super) function: Cell<usize>,
     /// Its place in the table of handles, once C has started it.

@@ -155,12 +155,13 @@ pub(crate) unsafe fn start(
     entry.owner.store(this_thread(), Ordering::Relaxed);
     entry.next_run();
     core.mode.set(CancelMode::Return);
+    core.function.set(function as usize);
     if extras == 0 {
         core.kept.start(false);
         core.at_end.set(AtEnd::Nothing);
     } else {
         // SAFETY: from the pool, and not armed yet.
-        unsafe { raw.equip(extras, function) };
+        unsafe { raw.equip(extras) };
     }
     if let Some(ctx) = ctx {
         entry.ctx.store(ctx.as_ptr(), Ordering::Release);
@@ -185,13 +186,12 @@ impl Raw {
     /// # Safety
     /// It is neither armed nor paused.
     #[cold]
-    unsafe fn equip(self, extras: u32, function: Function) {
+    unsafe fn equip(self, extras: u32) {
         let core = self.core();
         let has = |extra| extras & extra != 0;
         core.kept.start_c(has(extra::FP_CONTROL), has(extra::CXX_EXCEPTIONS), has(extra::ERRNO));
         core.at_end.set(AtEnd::Nothing);
         if has(extra::HIGH_WATER_MARK) {
-            core.function.set(function as usize);
             core.at_end.set(AtEnd::Measure);
             // SAFETY: by this function's contract.
             unsafe { self.clean() };

@@ -50,6 +50,7 @@ pub(crate) mod memory;
 mod memory;
 #[cfg(feature = "capi")]
 pub(crate) mod orphans;
+mod overflow;
 mod pool;
 mod queue;
 mod wait;
@@ -60,6 +61,7 @@ pub(crate) mod woken;
 
 #[cfg(feature = "capi")]
 pub(crate) use at_end::deepest;
+pub use overflow::report_overflows;
 pub use pool::{InvalidPoolSize, cleanup_thread, init_thread};
 #[cfg(feature = "capi")]
 pub(crate) use pool::{census, set_options};

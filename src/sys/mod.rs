@@ -13,10 +13,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 
 mod memory;
+mod signals;
 #[cfg(feature = "capi")]
 mod symbols;
 
 pub(crate) use memory::{Advice, Mapping, lowest_resident};
+pub(crate) use signals::{ensure_alt_stack, look_at_faults, thread_number, write_error};
 #[cfg(feature = "capi")]
 pub(crate) use symbols::{
     CxxGlobals, exchange_cxx_globals, file_of, has_cxx_globals, is_bound_to_us, is_symbolic, loads,

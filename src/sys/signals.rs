@@ -1,0 +1,119 @@
+//! SIGSEGV, seen on the way to whoever else handles it.
+
+use std::cell::RefCell;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::OnceLock;
+
+use super::{Mapping, check, signal_frame_size};
+
+/// Called with the address of the fault: async-signal-safe, and returns.
+type Look = fn(usize);
+
+struct Handlers {
+    look: Look,
+    before: libc::sigaction,
+}
+
+static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+
+/// Has `look` called at each SIGSEGV of this process, before what would have happened
+/// without it does. The first caller's stays.
+pub(crate) fn look_at_faults(look: Look) -> io::Result<()> {
+    if HANDLERS.get().is_some() {
+        return Ok(());
+    }
+    let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: asks for the present handler.
+    check(unsafe { libc::sigaction(libc::SIGSEGV, ptr::null(), before.as_mut_ptr()) })?;
+    // SAFETY: filled.
+    let before = unsafe { before.assume_init() };
+    if HANDLERS.set(Handlers { look, before }).is_err() {
+        return Ok(());
+    }
+    // SAFETY: all zero is a valid value.
+    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    action.sa_sigaction = on_fault as *const () as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // SAFETY: the handler is async-signal-safe and lives as long as the process.
+    check(unsafe { libc::sigaction(libc::SIGSEGV, &action, ptr::null_mut()) })
+}
+
+extern "C" fn on_fault(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    let Some(Handlers { look, before }) = HANDLERS.get() else { return };
+    // SAFETY: the kernel's, for this call.
+    let info_now = unsafe { &*info };
+    // SAFETY: a SIGSEGV has an address.
+    let address = unsafe { info_now.si_addr() }.addr();
+    look(address);
+    match before.sa_sigaction {
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // The instruction faults again when we return.
+            // SAFETY: what was there before; async-signal-safe.
+            unsafe { libc::sigaction(signal, before, ptr::null_mut()) };
+        }
+        handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
+            type Action = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+            // SAFETY: with this flag it is such a function.
+            let handler = unsafe { std::mem::transmute::<libc::sighandler_t, Action>(handler) };
+            handler(signal, info, context);
+        }
+        handler => {
+            // SAFETY: without the flag it is such a function.
+            let handler = unsafe {
+                std::mem::transmute::<libc::sighandler_t, extern "C" fn(libc::c_int)>(handler)
+            };
+            handler(signal);
+        }
+    }
+}
+
+/// An alternate signal stack of this thread's.
+struct AltStack(#[allow(dead_code, reason = "unmapped when the thread ends")] Mapping);
+
+impl Drop for AltStack {
+    fn drop(&mut self) {
+        // SAFETY: all zero is a valid value.
+        let mut off: libc::stack_t = unsafe { MaybeUninit::zeroed().assume_init() };
+        off.ss_flags = libc::SS_DISABLE;
+        // SAFETY: the thread is not running on it: a destructor of its own runs.
+        unsafe { libc::sigaltstack(&off, ptr::null_mut()) };
+    }
+}
+
+/// Gives this thread an alternate signal stack, unless it has one.
+pub(crate) fn ensure_alt_stack() -> io::Result<()> {
+    thread_local! {
+        static OURS: RefCell<Option<AltStack>> = const { RefCell::new(None) };
+    }
+    let mut present = MaybeUninit::<libc::stack_t>::zeroed();
+    // SAFETY: asks for the present one.
+    check(unsafe { libc::sigaltstack(ptr::null(), present.as_mut_ptr()) })?;
+    // SAFETY: filled.
+    if unsafe { present.assume_init() }.ss_flags & libc::SS_DISABLE == 0 {
+        return Ok(());
+    }
+    let memory = Mapping::reserve(signal_frame_size() + (32 << 10))?;
+    let stack = libc::stack_t { ss_sp: memory.start().cast(), ss_flags: 0, ss_size: memory.len() };
+    // SAFETY: fresh memory, which stays until it is no longer the signal stack.
+    check(unsafe { libc::sigaltstack(&stack, ptr::null_mut()) })?;
+    OURS.set(Some(AltStack(memory)));
+    Ok(())
+}
+
+/// Writes to standard error; async-signal-safe.
+pub(crate) fn write_error(text: &[u8]) {
+    // SAFETY: readable bytes.
+    unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+}
+
+/// The kernel's number of this thread.
+pub(crate) fn thread_number() -> usize {
+    // SAFETY: no preconditions.
+    unsafe { libc::syscall(libc::SYS_gettid) as usize }
+}
