@@ -17,12 +17,13 @@ use std::time::{Duration, Instant};
 
 use siding::scheduler::{Config, Scheduler, Wake, park, wake_handle, yield_now};
 
-const MESSAGES: u64 = 2000;
+const MESSAGES: u64 = 500;
 /// How often each is worked on.
 const STAGES: u32 = 8;
 /// Jobs at once in a thread: more messages have to wait in its channel.
-const MOST_JOBS: usize = 500;
-const RUNS: usize = 7;
+const MOST_JOBS: usize = 100;
+/// Short ones, of which the best counts: other programs may be busy.
+const RUNS: usize = 100;
 
 /// What crosses threads.
 struct Message {

@@ -28,7 +28,8 @@ mod cell {
 
     #[inline(always)]
     pub(in crate::job) fn set(job: Option<Raw>) {
-        CURRENT.set(job);
+        // Not `LocalKey::set`: that may stay a call, here in the middle of each switch.
+        CURRENT.with(|current| current.set(job));
     }
 }
 
