@@ -192,11 +192,9 @@ fn refused_starts_are_counted_by_their_cause() {
         assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0).0, FINISH);
     });
     let ending = fork(|| {
-        let nothing = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         assert_eq!(ASYNC_init_thread(1 << 20, 0), 1);
         let before = stats();
-        // SAFETY: a valid limit, on this child alone.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &nothing) }, 0);
+        siding::stack::set_mapping_limit(1);
         let mut started = 0;
         while stats().refused_stack == before.refused_stack {
             // Some stacks of the last slab may be left.
