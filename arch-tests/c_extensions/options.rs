@@ -42,15 +42,18 @@ unsafe extern "C" fn use_stack(args: Data) -> c_int {
     scribble(word(args)) as c_int
 }
 
-/// How many bytes of the pattern lie in the 64 KiB below this frame.
+/// How many bytes of the pattern lie in the 64 KiB below this frame, in whole words.
 unsafe extern "C" fn find_pattern(args: Data) -> c_int {
     let _ = word(args);
-    let here = black_box(0_u8);
+    let here = black_box(0_usize);
     let top = (&raw const here).addr();
-    (top - (64 << 10)..top)
+    let words = (top - (64 << 10)..top).step_by(size_of::<usize>()).filter(|at| {
         // SAFETY: the job's own stack, below its frames.
-        .filter(|at| unsafe { ptr::with_exposed_provenance::<u8>(*at).read_volatile() } == 0xa5)
-        .count() as c_int
+        let word = unsafe { ptr::with_exposed_provenance::<usize>(*at).read_volatile() };
+        // The pattern itself is on no frame of this search.
+        word == !(usize::MAX / 0xff * 0x5a)
+    });
+    (words.count() * size_of::<usize>()) as c_int
 }
 
 #[test]
