@@ -180,6 +180,31 @@ unsafe extern "C-unwind" fn start_came_back(
     job: *mut (),
     ret: *mut (),
 ) -> c_int {
+    if !libcrypto::follows()
+        // SAFETY: by this function's contract.
+        && let Some(handle) = unsafe { handle::came_back_plainly(tag, link) }
+    {
+        // The usual end of a call, without a frame.
+        // SAFETY: not NULL, or no job would have been entered.
+        unsafe { job.cast::<*mut AsyncJob>().write(handle.as_ptr()) };
+        return PAUSE;
+    }
+    // SAFETY: by this function's contract.
+    unsafe { start_ended(word, tag, link, job, ret) }
+}
+
+/// The rest of [`start_came_back`].
+///
+/// # Safety
+/// As there.
+#[inline(never)]
+unsafe extern "C-unwind" fn start_ended(
+    word: Word,
+    tag: usize,
+    link: *mut Link,
+    job: *mut (),
+    ret: *mut (),
+) -> c_int {
     // SAFETY: by this function's contract.
     let (handle, code) = match unsafe { handle::came_back(word, tag, link, unpack) } {
         Answer::Paused(handle) => (handle.as_ptr(), PAUSE),

@@ -27,7 +27,7 @@ use crate::stack::{StackConfig, StackError};
 #[repr(C)]
 pub(crate) struct Core {
     /// The job that was current when this one was last entered.
-    parent: Cell<Option<Raw>>,
+    pub(super) parent: Cell<Option<Raw>>,
     /// The queue from which `yield_now` may take the next job itself ...
     pub(super) queue: Cell<*const Queue>,
     /// ... and the place that this job has there, or had last.

@@ -301,6 +301,22 @@ pub(crate) unsafe fn came_back(
     }
 }
 
+/// As [`came_back`] where that is little: the job has paused and keeps nothing of the
+/// thread's for itself. Otherwise nothing is done.
+///
+/// # Safety
+/// As [`came_back`].
+#[inline(always)]
+pub(crate) unsafe fn came_back_plainly(tag: usize, link: *mut Link) -> Option<Handle> {
+    // SAFETY: only jobs come back, and never a null link.
+    let job = Raw(unsafe { NonNull::new_unchecked(link.cast()) });
+    if tag != tag::PAUSED || job.core().kept.is_anything() {
+        return None;
+    }
+    current::set(job.core().parent.get());
+    job.core().entry.get().map(Entry::handle)
+}
+
 #[inline(never)]
 pub(super) fn finished(job: Raw, word: Word, entry: &Entry) -> c_int {
     entry.ctx.store(ptr::null_mut(), Ordering::Release);
