@@ -55,3 +55,11 @@ grep -q 'broken off by the client [1-9].* given up [1-9]' "$work/tokio_openssl" 
     die "tokio_openssl: no client was rude: $(cat "$work/tokio_openssl")"
 grep -qx 'left behind: 0 jobs, 0 descriptors' "$work/tokio_openssl" ||
     die "tokio_openssl leaves something behind: $(cat "$work/tokio_openssl")"
+
+# It checks each sum itself.
+for flag in --objects=100 --gzip; do
+    "$bin/sync_in_async" --streams 100 --runs 1 "$flag" >"$work/sync_in_async" ||
+        die "sync_in_async $flag fails"
+    [[ $(grep -cE '^(block_on in jobs|spawn_blocking) ' "$work/sync_in_async") == 2 ]] ||
+        die "sync_in_async $flag: $(cat "$work/sync_in_async")"
+done
