@@ -5,6 +5,8 @@
 work=$CARGO_TARGET_DIR/ci
 mkdir -p "$work"
 cargo build --quiet --release --examples || die "the examples do not build"
+cargo build --quiet --release --examples --package siding-tokio-openssl-example ||
+    die "the example that needs OpenSSL does not build"
 bin=$CARGO_TARGET_DIR/release/examples
 
 "$bin/man_page" | diff - examples/man_page.txt ||
@@ -45,3 +47,21 @@ refused 'possible values' --mode fast
 "$bin/million" --jobs 20000 >"$work/million" || die "million fails"
 [[ $(grep -c 'deadly, deadly *deadly, deadly' "$work/million") == 1 ]] ||
     die "million: the guards of both kinds should kill: $(cat "$work/million")"
+
+# Clients that hang up and clients that fall silent: nothing may be left behind.
+"$bin/tokio_openssl" --handshakes 300 --silent 5 >"$work/tokio_openssl" ||
+    die "tokio_openssl fails: $(cat "$work/tokio_openssl")"
+grep -q '^signatures offloaded  *270 ' "$work/tokio_openssl" ||
+    die "tokio_openssl: not all handshakes were completed: $(cat "$work/tokio_openssl")"
+grep -q 'broken off by the client [1-9].* given up [1-9]' "$work/tokio_openssl" ||
+    die "tokio_openssl: no client was rude: $(cat "$work/tokio_openssl")"
+grep -qx 'left behind: 0 jobs, 0 descriptors' "$work/tokio_openssl" ||
+    die "tokio_openssl leaves something behind: $(cat "$work/tokio_openssl")"
+
+# It checks each sum itself.
+for flag in --objects=100 --gzip; do
+    "$bin/sync_in_async" --streams 100 --runs 1 "$flag" >"$work/sync_in_async" ||
+        die "sync_in_async $flag fails"
+    [[ $(grep -cE '^(block_on in jobs|spawn_blocking) ' "$work/sync_in_async") == 2 ]] ||
+        die "sync_in_async $flag: $(cat "$work/sync_in_async")"
+done

@@ -9,7 +9,10 @@
 # What must be there (a command, or a file by its path), and Debian's package for it.
 needs() {
     case $1 in
-        base) echo gcc gcc /usr/include/stdio.h libc6-dev readelf binutils shellcheck shellcheck ;;
+        base)
+            echo gcc gcc /usr/include/stdio.h libc6-dev readelf binutils shellcheck shellcheck
+            # For examples/tokio_openssl.
+            echo pkg-config pkg-config /usr/include/openssl/async.h libssl-dev ;;
         x86_64-unknown-linux-gnu) ;;
         x86_64-unknown-linux-musl) echo musl-gcc musl-tools ;;
         aarch64-unknown-linux-*)
@@ -22,9 +25,9 @@ needs() {
             echo qemu-riscv64 qemu-user ;;
         tools)
             echo gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3
-            echo clang clang g++ g++ make make pkg-config pkg-config openssl openssl
+            echo clang clang g++ g++ make make openssl openssl
             # A package without files of its own: the runtime of clang's sanitizers.
-            echo /usr/include/openssl/async.h libssl-dev /usr/share/doc/libclang-rt-dev libclang-rt-dev
+            echo /usr/share/doc/libclang-rt-dev libclang-rt-dev
             ;;
         *) die "unknown target: $1" ;;
     esac
