@@ -47,7 +47,7 @@ pub unsafe extern "C-unwind" fn ASYNC_start_job(
 ///
 /// # Safety
 /// As [`ASYNC_start_job`].
-#[inline(never)]
+#[inline(always)]
 unsafe fn ready(
     job: *mut *mut AsyncJob,
     ctx: *mut AsyncWaitCtx,
@@ -59,26 +59,23 @@ unsafe fn ready(
     let Some(job) = (unsafe { job.as_mut() }) else {
         return Err(fail(Reason::PassedNull) as usize);
     };
-    let ready = if !job.is_null() {
-        resume(job).map_err(|code| code as usize)?
-    } else if let Some(func) = func {
-        // SAFETY: by this function's contract.
-        unsafe { start(ctx, func, args, size) }.map_err(|code| code as usize)?
-    } else {
-        return Err(fail(Reason::PassedNull) as usize);
-    };
-    ready.begin();
-    Ok(ready)
+    if !job.is_null() {
+        return resume(job);
+    }
+    // SAFETY: by this function's contract.
+    unsafe { start(ctx, func, args, size) }
 }
 
 /// # Safety
 /// As [`ASYNC_start_job`].
+#[inline(never)]
 unsafe fn start(
     ctx: *mut AsyncWaitCtx,
-    func: Function,
+    func: Option<Function>,
     args: *mut c_void,
     size: usize,
-) -> Result<Ready, c_int> {
+) -> Result<Ready, usize> {
+    let Some(func) = func else { return Err(fail(Reason::PassedNull) as usize) };
     // SAFETY: NULL, or from `ASYNC_WAIT_CTX_new` and not freed; borrowed for this call.
     let ctx = (!ctx.is_null()).then(|| ManuallyDrop::new(unsafe { WaitCtx::from_ptr(ctx.cast()) }));
     // SAFETY: by this function's contract.
@@ -87,33 +84,42 @@ unsafe fn start(
             if libcrypto::follows() {
                 pack(&ready, libcrypto::default_ctx());
             }
+            ready.begin();
             Ok(ready)
         }
         // No error: up to 3.6 libssl looks at the queue before it looks at what we want.
-        Err(NotStarted::NoJobs) => Err(NO_JOBS),
-        Err(NotStarted::Args) => Err(fail(Reason::MallocFailure)),
+        Err(NotStarted::NoJobs) => Err(NO_JOBS as usize),
+        Err(NotStarted::Args) => Err(fail(Reason::MallocFailure) as usize),
     }
 }
 
-fn resume(job: &mut *mut AsyncJob) -> Result<Ready, c_int> {
+#[inline(always)]
+fn resume(job: &mut *mut AsyncJob) -> Result<Ready, usize> {
     let ready = match handle::paused(Handle::from_ptr((*job).cast())) {
         Ok(ready) => ready,
-        Err(why) => {
-            if why == Unusable::Stale {
-                *job = ptr::null_mut();
-            }
-            return Err(fail(Reason::Internal));
-        }
+        Err(why) => return Err(refuse(job, why)),
     };
-    if libcrypto::follows() {
-        let inside =
-            ready.luggage().map_or(ptr::null_mut(), |it| it.inside.load(Ordering::Relaxed));
-        let Ok(before) = libcrypto::enter_default_ctx(inside) else {
-            return Err(fail(Reason::Internal));
-        };
-        pack(&ready, before);
+    if libcrypto::follows() && follow(&ready).is_err() {
+        return Err(fail(Reason::Internal) as usize);
     }
+    ready.begin();
     Ok(ready)
+}
+
+#[cold]
+fn refuse(job: &mut *mut AsyncJob, why: Unusable) -> usize {
+    if why == Unusable::Stale {
+        *job = ptr::null_mut();
+    }
+    fail(Reason::Internal) as usize
+}
+
+/// The job's default library context becomes the thread's.
+#[cold]
+fn follow(ready: &Ready) -> Result<(), ()> {
+    let inside = ready.luggage().map_or(ptr::null_mut(), |it| it.inside.load(Ordering::Relaxed));
+    pack(ready, libcrypto::enter_default_ctx(inside)?);
+    Ok(())
 }
 
 /// The caller's default library context, for when the job comes back.
