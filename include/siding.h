@@ -72,8 +72,8 @@ typedef void (*siding_ended_fn)(void *arg, int ret);
  * job runs to its end, in this call (NOW) or in later calls of siding_orphans_poll(), and
  * then `ended` is called, unless NULL. Until then everything that the job's frames refer
  * to must stay, the wait context's descriptors too; ASYNC_WAIT_CTX_free() may be called.
- * A job without a wait context that holds an fd or a callback cannot wait for anything:
- * it goes on NOW in any mode. Errors that the job raises are taken off the error queue. */
+ * A job that pauses without a wait context that holds an fd or a callback cannot wait for
+ * anything: it goes on NOW in any mode. Errors that the job raises are taken off the error queue. */
 int siding_job_cancel(ASYNC_JOB *job, int mode, siding_ended_fn ended, void *arg);
 
 /* ---- Orphans: jobs that nobody resumes any more ------------------------------------ */

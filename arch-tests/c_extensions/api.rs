@@ -75,6 +75,7 @@ unsafe extern "C" {
         size: usize,
     ) -> c_int;
     pub safe fn ASYNC_WAIT_CTX_new() -> Ctx;
+    pub fn ASYNC_WAIT_CTX_clear_fd(ctx: Ctx, key: Data) -> c_int;
     pub fn ASYNC_WAIT_CTX_free(ctx: Ctx);
     pub fn ASYNC_WAIT_CTX_set_wait_fd(
         ctx: Ctx,

@@ -101,6 +101,26 @@ fn draining_each_pause_waits_for_the_fd_and_succeeds() {
 }
 
 #[test]
+fn an_orphan_that_clears_its_fd_and_pauses_again_goes_on_at_once() {
+    unsafe extern "C" fn clear_and_pause(_: Data) -> c_int {
+        let before = ASYNC_pause_job();
+        // SAFETY: the context of this job.
+        let ctx = unsafe { ASYNC_get_wait_ctx(ASYNC_get_current_job()) };
+        // SAFETY: a live context.
+        unsafe { ASYNC_WAIT_CTX_clear_fd(ctx, ptr::null_mut()) };
+        before * 10 + ASYNC_pause_job()
+    }
+    let (ctx, fd) = ctx_with_fd();
+    assert_eq!(cancel(paused(ctx, clear_and_pause, 0), DRAIN, 8), 1);
+    signal(fd);
+    assert_eq!((siding_orphans_poll(), told()), (0, vec![(8, 10)]));
+    // SAFETY: the job has ended.
+    unsafe { ASYNC_WAIT_CTX_free(ctx) };
+    // SAFETY: nobody polls it any more.
+    unsafe { libc::close(fd) };
+}
+
+#[test]
 fn a_callback_wakes_an_orphan_as_an_fd_does() {
     let ctx = ASYNC_WAIT_CTX_new();
     // SAFETY: a live context; never called with this argument.

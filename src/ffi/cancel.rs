@@ -91,11 +91,12 @@ unsafe fn cancel(job: *mut AsyncJob, mode: c_int, ended: Ended) -> c_int {
         return OK;
     };
     ctx.keep();
+    let calls_back = ctx.callback().is_some();
     let options = Options::new().wait_ctx(ctx.clone());
     let waiter = scheduler.spawn_with(&options, move || {
         let wake = job::wake_handle();
         ctx.set_callback(wake.map(|wake| Callback::new(move || wake.wake())));
-        if let Some(ret) = drain(&job, mode) {
+        if let Some(ret) = drain(&job, mode, || calls_back || !ctx.all_fds().is_empty()) {
             drop(ctx);
             // SAFETY: by the contract of `siding_job_cancel`.
             unsafe { ended.tell(ret) };
@@ -120,9 +121,13 @@ fn settle(scheduler: &Scheduler) {
     }
 }
 
-/// Resumes the job whenever it is woken, up to its end; `None` if the thread ends before.
-fn drain(job: &GivenUp, mode: c_int) -> Option<c_int> {
+/// Resumes the job whenever it is woken, up to its end; `None` if the thread ends before. Where
+/// it pauses and nothing `can_wake` it, its pauses fail.
+fn drain(job: &GivenUp, mode: c_int, can_wake: impl Fn() -> bool) -> Option<c_int> {
     loop {
+        if !can_wake() {
+            return Some(finish(job));
+        }
         if !job.send_wakes_here() {
             job::pause().ok()?;
         }
