@@ -77,6 +77,10 @@ impl Queue {
     /// Leaves every turn to the driver's loop from here on.
     pub(super) fn forbid_hand_overs(&self) {
         self.forbidden.set(true);
+        self.deactivate();
+    }
+
+    fn deactivate(&self) {
         if ptr::eq(ACTIVE.get(), self) {
             ACTIVE.set(ptr::null());
         }
@@ -157,6 +161,13 @@ impl Queue {
         self.stop.set(stop);
         // SAFETY: no reference to the old one is left.
         unsafe { *self.ring.get() = new };
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // In the middle of a round when a job has ended the process.
+        self.deactivate();
     }
 }
 
