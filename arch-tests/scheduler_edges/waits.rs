@@ -55,6 +55,24 @@ fn a_reader_goes_on_waiting_when_a_writer_on_its_descriptor_is_done() {
 }
 
 #[test]
+fn all_who_wait_for_a_descriptor_go_on_when_it_is_ready() {
+    let scheduler = scheduler();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    full(&ours);
+    let ours = Rc::new(ours);
+    let readers: Vec<_> =
+        (0..500).map(|_| waiter(&scheduler, &ours, Interest::Readable, None)).collect();
+    let writer = waiter(&scheduler, &ours, Interest::Writable, None);
+    assert_eq!(turn(&scheduler), Turn::Waiting);
+    theirs.write_all(b"x").unwrap();
+    readers.iter().for_each(|reader| run_until_finished(&scheduler, reader));
+    assert!(!writer.is_finished());
+    drop(theirs);
+    run_until_finished(&scheduler, &writer);
+    assert_eq!(turn(&scheduler), Turn::Idle);
+}
+
+#[test]
 fn a_reader_goes_on_waiting_when_another_one_is_cancelled() {
     let scheduler = scheduler();
     let (ours, mut theirs) = UnixStream::pair().unwrap();

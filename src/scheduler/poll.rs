@@ -92,7 +92,11 @@ impl Poll {
         let Some(source) = sources.get_mut(&fd) else { return };
         let before = source.waiters.len();
         source.waiters.retain(|waiter| waiter.token != token);
-        self.waiting.update(|n| n - (before - source.waiters.len()));
+        let removed = before - source.waiters.len();
+        if removed == 0 {
+            return;
+        }
+        self.waiting.update(|n| n - removed);
         let empty = source.waiters.is_empty();
         if source.armed || !empty {
             // Nothing to mend if it is closed by now.
@@ -117,20 +121,25 @@ impl Poll {
         Ok(())
     }
 
-    /// Names each job that has a ready descriptor. The caller removes it from the waiters,
-    /// which arms the descriptor again for those that are left: a registration whose event
-    /// came is disarmed.
+    /// Names each job that has a ready descriptor, which waits for that no more. A
+    /// registration whose event came is disarmed: it is armed again for those that are left.
     pub(super) fn ready(&self, mut ready: impl FnMut(usize)) {
         for event in self.events.borrow().iter().filter(|event| event.key != INBOX) {
             let fd = event.key as RawFd;
             let mut sources = self.sources.borrow_mut();
             let Some(source) = sources.get_mut(&fd) else { continue };
             source.armed = false;
-            let waiters = source.waiters.clone();
-            drop(sources);
-            for waiter in waiters.iter().filter(|waiter| waiter.is_ready(&event)) {
-                ready(waiter.token);
+            let gone = source.waiters.extract_if(.., |waiter| waiter.is_ready(&event));
+            let tokens: Vec<usize> = gone.map(|waiter| waiter.token).collect();
+            self.waiting.update(|n| n - tokens.len());
+            if source.waiters.is_empty() {
+                sources.remove(&fd);
+            } else {
+                // Nothing to mend if it is closed by now.
+                let _ = self.arm(fd, source);
             }
+            drop(sources);
+            tokens.into_iter().for_each(&mut ready);
         }
     }
 
