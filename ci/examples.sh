@@ -65,3 +65,10 @@ for flag in --objects=100 --gzip; do
     [[ $(grep -cE '^(block_on in jobs|spawn_blocking) ' "$work/sync_in_async") == 2 ]] ||
         die "sync_in_async $flag: $(cat "$work/sync_in_async")"
 done
+
+"$bin/rustls_server" --handshakes 200 >"$work/rustls_server" ||
+    die "rustls_server fails: $(cat "$work/rustls_server")"
+grep -q '^180 handshakes completed' "$work/rustls_server" ||
+    die "rustls_server: not all handshakes were completed: $(cat "$work/rustls_server")"
+grep -qx 'connections served 180, broken off by the client 20, unwound 1' "$work/rustls_server" ||
+    die "rustls_server: connections went otherwise: $(cat "$work/rustls_server")"

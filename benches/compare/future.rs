@@ -31,11 +31,11 @@ struct Case {
 struct Once(bool);
 
 impl Future for Once {
-    type Output = ();
+    type Output = u32;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u32> {
         if std::mem::replace(&mut self.0, true) {
-            return Poll::Ready(());
+            return Poll::Ready(1);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
