@@ -125,6 +125,8 @@ fn a_child_is_refused_until_it_makes_a_scheduler_of_its_own() {
     let parent = Parent::new();
     common::passes(|| {
         assert!(matches!(parent.scheduler.run(), Err(RunError::Forked)));
+        let refused = parent.scheduler.spawn(|| ()).map(drop).map_err(|refused| refused.error);
+        assert!(matches!(refused, Err(StartError::NoScheduler)), "nothing would run it");
         Parent::new().finish();
     });
     parent.finish();

@@ -62,7 +62,7 @@ size_t siding_run(siding_run_t *jobs, size_t count);
 
 /* When a cancelled job goes on, and what ASYNC_pause_job() tells it. */
 #define SIDING_CANCEL_ON_WAKE 0 /* when its fd or callback says so: 1, from then on 0 */
-#define SIDING_CANCEL_DRAIN 1   /* whenever its fd or callback says so: 1 to the end */
+#define SIDING_CANCEL_DRAIN 1   /* whenever its fd or callback says so: 1 as long as it has one */
 #define SIDING_CANCEL_NOW 2     /* at once: 0, and from then on */
 
 /* Called when a cancelled job has ended, with what its function returned. */

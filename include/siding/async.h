@@ -52,7 +52,8 @@ typedef void (*ASYNC_stack_free_fn)(void *addr);
 int ASYNC_is_capable(void);
 
 /*
- * Limits this thread to max_size jobs (0: no limit) and has init_size of them ready.
+ * Limits this thread to max_size jobs, paused ones included (0: no limit), and has init_size
+ * of them ready, each of which takes a page of memory.
  * 1, or 0 if init_size > max_size or max_size > INT_MAX.
  */
 int ASYNC_init_thread(size_t max_size, size_t init_size);

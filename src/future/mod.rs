@@ -68,7 +68,7 @@ const STEPS: usize = 64;
 
 /// Runs `closure` as a job when it is polled first. The job may [`park`](crate::job::park),
 /// [`offload`](crate::offload::offload), [`block_on()`] and pause; for descriptors and instants
-/// use [`run_with`].
+/// ([`sleep`](crate::job::sleep) too, an error here) use [`run_with`] and a reactor.
 pub fn run<T: 'static, F: FnOnce() -> T + 'static>(closure: F) -> JobFuture<T, F> {
     run_with(Options::new(), NoReactor, closure)
 }
@@ -81,7 +81,8 @@ pub fn run<T: 'static, F: FnOnce() -> T + 'static>(closure: F) -> JobFuture<T, F
 /// context. A pause without either waits for a [`Wake`](crate::job::Wake) of the job.
 ///
 /// While the thread has as many jobs as [`init_thread`](crate::job::init_thread) allows,
-/// futures wait for one to end, in the order in which they were polled.
+/// futures wait for one to end, in the order in which they were polled. So under a limit of
+/// one, a job that awaits another job waits for itself.
 pub fn run_with<T, F, R>(options: Options, reactor: R, closure: F) -> JobFuture<T, F, R>
 where
     T: 'static,

@@ -496,7 +496,8 @@ impl<T> Job<T> {
 
     /// Ends the job in the [`CancelMode`] it was started with: by unwinding it, or by
     /// letting its pause return an error and running it to its end. Its result is dropped;
-    /// a panic of its own on the way is reported by the panic hook and goes no further.
+    /// a panic of its own on the way is reported by the panic hook and goes no further. (One
+    /// in the destructor of the result, or of the panic's payload, comes out of here.)
     ///
     /// A job that keeps pausing all the same, because it catches the unwinding in a loop,
     /// is given up: it never runs again, and its stack is leaked.

@@ -90,7 +90,8 @@ impl std::error::Error for InvalidPoolSize {}
 /// has `init_size` of them ready. Called again, it adjusts the same pool. Threads that do
 /// not call it have no limit. (ASYNC_init_thread(3).)
 ///
-/// Fewer than `init_size` may be ready when memory is short: that is no error.
+/// Fewer than `init_size` may be ready when memory is short: that is no error. Each takes at
+/// least a page of memory at once; a system that overcommits does not say when it is short.
 ///
 /// # Errors
 ///

@@ -268,6 +268,10 @@ impl Core {
         T: 'static,
         F: FnOnce() -> T + 'static,
     {
+        if self.forks != sys::fork_generation() {
+            // The parent's: nothing would ever run it.
+            return Err(NotStarted { error: StartError::NoScheduler, closure });
+        }
         if !self.has_room() {
             return Err(NotStarted { error: StartError::Full, closure });
         }

@@ -53,8 +53,15 @@ pub fn set_pool_limit(stacks: usize) {
 ///
 /// # Errors
 ///
-/// As [`PooledStack::new`]; what could be had is kept.
+/// As [`PooledStack::new`]; what could be had is kept. [`StackError::TooLarge`] if so many do
+/// not fit the address space.
 pub fn reserve(config: StackConfig, stacks: usize) -> Result<(), StackError> {
+    /// No process has more address space than this on any supported target.
+    const ADDRESS_SPACE: usize = 1 << 47;
+    let StackConfig { size, guard, .. } = config;
+    if stacks.saturating_mul(size.saturating_add(guard)) > ADDRESS_SPACE {
+        return Err(StackError::TooLarge { size, guard });
+    }
     with_pool(Ok(()), |pool| {
         pool.limit = pool.limit.max(stacks);
         let at = pool.find(config)?;
