@@ -10,6 +10,8 @@ mod awaited;
 mod inside;
 #[path = "future/limits.rs"]
 mod limits;
+#[path = "future/storm.rs"]
+mod storm;
 
 use std::future::Future;
 use std::pin::pin;
