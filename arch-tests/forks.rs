@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use siding::job::{self, Job, Progress};
+use siding::job::{self, Job, Progress, StartError};
 use siding::scheduler::{
     Interest, JoinHandle, RunError, Scheduler, Turn, park, sleep, wait_fd, wake_handle, yield_now,
 };
