@@ -8,17 +8,16 @@ shift
 
 mkdir -p "$CARGO_TARGET_DIR/ci"
 log=$CARGO_TARGET_DIR/ci/$target.variants.log
-finish() {
-    local status=$?
-    printf '\n=== %s: %s\n' "$target" "$variants"
-    cat "$log"
-    # For xargs: start nothing more.
-    ((status == 0)) || exit 255
+all() {
+    local begin variant
+    for variant in "$@"; do
+        begin=$SECONDS
+        ci/suite.sh "$target" "$variant" || return 1
+        echo "$target $variant: $((SECONDS - begin)) s"
+    done
 }
-variants=$*
-trap finish EXIT
-for variant in "$@"; do
-    begin=$SECONDS
-    ci/suite.sh "$target" "$variant"
-    echo "$target $variant: $((SECONDS - begin)) s"
-done >"$log" 2>&1
+status=0
+all "$@" >"$log" 2>&1 || status=255 # which tells xargs to start nothing more
+printf '\n=== %s: %s\n' "$target" "$*"
+cat "$log"
+exit "$status"

@@ -138,26 +138,32 @@ fn a_job_may_have_an_errno_of_its_own() {
     });
 }
 
-#[cfg(target_arch = "x86_64")]
 #[test]
 fn a_job_may_have_fp_control_words_of_its_own() {
-    fn rounding() -> u32 {
-        let mut mxcsr = 0_u32;
-        // SAFETY: stores one word.
-        unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr) };
-        mxcsr >> 13 & 3
+    unsafe extern "C" {
+        safe fn fegetround() -> c_int;
+        safe fn fesetround(mode: c_int) -> c_int;
     }
-    fn round(mode: u32) {
-        let mxcsr = 0x1f80 | mode << 13;
-        // SAFETY: a valid control word.
-        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr) };
+    // Nearest, down, up and towards zero, as <fenv.h> numbers them.
+    const MODES: [c_int; 4] = if cfg!(target_arch = "x86_64") {
+        [0, 0x400, 0x800, 0xc00]
+    } else if cfg!(target_arch = "aarch64") {
+        [0, 0x80_0000, 0x40_0000, 0xc0_0000]
+    } else {
+        [0, 2, 3, 1]
+    };
+    fn rounding() -> c_int {
+        MODES.iter().position(|mode| *mode == fegetround()).unwrap() as c_int
+    }
+    fn round(mode: usize) {
+        assert_eq!(fesetround(MODES[mode]), 0);
     }
     unsafe extern "C" fn look(_: Data) -> c_int {
         round(3);
         ASYNC_pause_job();
         let seen = rounding();
         round(0);
-        seen as c_int
+        seen
     }
     on_a_thread(|| {
         for (flags, outside, inside) in [(0, 3, 2), (FP_CONTROL, 0, 3)] {
