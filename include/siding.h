@@ -135,6 +135,7 @@ typedef struct siding_stats_st {
     uint64_t pool_free;     /* free ones */
     uint64_t stacks;        /* stacks of this thread in use */
     uint64_t stack_bytes;   /* address space reserved for stacks */
+    uint64_t paused;        /* jobs of this thread that are paused, cancelled ones included */
 } siding_stats_t;
 
 /* Fills the first `size` bytes, sizeof(siding_stats_t) where the caller was compiled. */

@@ -57,6 +57,7 @@ pub struct Stats {
     pub pool_free: u64,
     pub stacks: u64,
     pub stack_bytes: u64,
+    pub paused: u64,
 }
 
 unsafe extern "C" {

@@ -238,6 +238,7 @@ fn the_figures_follow_the_jobs() {
         let during = stats();
         assert_eq!((during.started, during.live), (before.started + 1, before.live + 1));
         assert_eq!((during.pool, during.pool_free), (1, 0));
+        assert_eq!((before.paused, during.paused, stats().paused), (0, 1, 1));
         assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0).0, FINISH);
         assert_eq!((stats().live, stats().pool_free), (before.live, 1));
         ASYNC_cleanup_thread();

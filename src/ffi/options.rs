@@ -47,6 +47,7 @@ pub struct SidingStats {
     pool_free: u64,
     stacks: u64,
     stack_bytes: u64,
+    paused: u64,
 }
 
 /// `siding_stats`.
@@ -85,6 +86,7 @@ fn now() -> SidingStats {
         pool_free: pool_free as u64,
         stacks: stacks.live as u64,
         stack_bytes: stacks.reserved as u64,
+        paused: orphans::paused(),
     }
 }
 

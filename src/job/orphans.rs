@@ -67,6 +67,17 @@ pub(crate) fn census() -> (u64, u64, u64) {
     (started, live, orphaned)
 }
 
+/// How many jobs that C has started on this thread are paused.
+pub(crate) fn paused() -> u64 {
+    let (me, mut paused) = (this_thread(), 0);
+    each(|entry| {
+        let ours = entry.is_live() && entry.owner.load(Ordering::Relaxed) & !GIVEN_UP == me;
+        let job = NonNull::new(entry.job.load(Ordering::Relaxed)).map(Raw);
+        paused += u64::from(ours && job.is_some_and(|job| !job.is_running()));
+    });
+    paused
+}
+
 /// Shows the handle of each orphan: jobs whose thread has ended, and jobs given up.
 pub(crate) fn each_orphan(mut see: impl FnMut(Handle)) {
     each(|entry| {
