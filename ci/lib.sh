@@ -28,6 +28,9 @@ export CARGO_TARGET_RISCV64GC_UNKNOWN_LINUX_GNU_LINKER=riscv64-linux-gnu-gcc
 export CARGO_TARGET_RISCV64GC_UNKNOWN_LINUX_GNU_RUNNER="qemu-riscv64 -L /usr/riscv64-linux-gnu"
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER="qemu-aarch64 -cpu max"
+# qemu-user forks while another of its threads may hold a lock of glib's slice allocator, and
+# the child waits for that for ever; malloc knows about forks.
+export G_SLICE=always-malloc
 # The name that `cc` would guess is not in Debian.
 export CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc
 
