@@ -86,18 +86,20 @@ fn a_job_that_yields_lets_other_tasks_run() {
 fn a_pause_waits_for_the_callback_of_the_wait_context() {
     let ctx = WaitCtx::new();
     let engines = ctx.clone();
+    let (complete, completed) = mpsc::channel();
     let options = Options::new().wait_ctx(ctx.clone());
     let mut task = Hand::new(future::run_with(options, NoReactor, move || {
         // An engine takes the callback when it has submitted the operation.
         let callback = engines.callback().expect("set before the job runs");
         let device = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(5));
+            completed.recv().unwrap();
             callback.call()
         });
         job::pause().unwrap();
         device.join().unwrap()
     }));
     assert!(task.poll().is_pending());
+    complete.send(()).unwrap();
     while task.woken() == 0 {
         thread::yield_now();
     }
