@@ -2,9 +2,6 @@
 //! descriptors; and jobs may end a process.
 #![allow(unsafe_code, reason = "forks, and polls")]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 use std::cell::RefCell;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
@@ -16,8 +13,6 @@ use siding::job::{self, Job, Progress, StartError};
 use siding::scheduler::{
     Interest, JoinHandle, RunError, Scheduler, Turn, park, sleep, wait_fd, wake_handle, yield_now,
 };
-
-mod common;
 
 fn scheduler() -> Scheduler {
     Scheduler::new().expect("a scheduler")
@@ -46,14 +41,14 @@ fn parent_and_child_both_finish_a_paused_job() {
     };
     let mut job = Some(job);
     let mut finish = || matches!(job.take().unwrap().resume(), Progress::Finished(5));
-    common::passes(|| assert!(finish()));
+    crate::common::passes(|| assert!(finish()));
     assert!(finish());
 }
 
 #[test]
 fn a_job_may_fork() {
     let Ok(Progress::Finished(())) = job::start(|| {
-        common::passes(|| {
+        crate::common::passes(|| {
             let Ok(Progress::Finished(3)) = job::start(|| 3) else { panic!("it runs") };
         });
     }) else {
@@ -91,14 +86,14 @@ impl Parent {
 #[test]
 fn a_child_that_drops_the_scheduler_does_not_disturb_the_parent() {
     let mut parent = Some(Parent::new());
-    common::passes(|| drop(parent.take()));
+    crate::common::passes(|| drop(parent.take()));
     parent.unwrap().finish();
 }
 
 #[test]
 fn a_child_that_cancels_a_job_of_the_scheduler_does_not_disturb_the_parent() {
     let parent = Parent::new();
-    common::passes(|| assert!(parent.reads.cancel()));
+    crate::common::passes(|| assert!(parent.reads.cancel()));
     parent.finish();
 }
 
@@ -114,7 +109,7 @@ fn in_a_child_the_jobs_of_a_dropped_scheduler_are_unwound() {
     scheduler.spawn(body).unwrap();
     turn(&scheduler);
     let mut scheduler = Some(scheduler);
-    common::passes(|| {
+    crate::common::passes(|| {
         drop(scheduler.take());
         assert_eq!(Rc::strong_count(&held), 1);
     });
@@ -123,7 +118,7 @@ fn in_a_child_the_jobs_of_a_dropped_scheduler_are_unwound() {
 #[test]
 fn a_child_is_refused_until_it_makes_a_scheduler_of_its_own() {
     let parent = Parent::new();
-    common::passes(|| {
+    crate::common::passes(|| {
         assert!(matches!(parent.scheduler.run(), Err(RunError::Forked)));
         let refused = parent.scheduler.spawn(|| ()).map(drop).map_err(|refused| refused.error);
         assert!(matches!(refused, Err(StartError::NoScheduler)), "nothing would run it");
@@ -136,7 +131,7 @@ fn a_child_is_refused_until_it_makes_a_scheduler_of_its_own() {
 #[test]
 fn wakes_in_a_child_are_not_seen_in_the_parent() {
     drop(scheduler());
-    common::passes(|| {
+    crate::common::passes(|| {
         let scheduler = scheduler();
         let left = Rc::new(RefCell::new(None));
         let leaves = Rc::clone(&left);
@@ -170,7 +165,7 @@ mod exit {
 
     #[test]
     fn a_job_may_exit_the_process_while_others_are_paused() {
-        common::exits_with(7, || {
+        crate::common::exits_with(7, || {
             let Ok(Progress::Paused(job)) = job::start(|| job::pause().unwrap()) else {
                 panic!("it pauses")
             };
@@ -181,7 +176,7 @@ mod exit {
 
     #[test]
     fn a_job_of_a_scheduler_may_exit_the_process() {
-        common::exits_with(7, || {
+        crate::common::exits_with(7, || {
             let scheduler = scheduler();
             scheduler.spawn(park).unwrap();
             scheduler.spawn(|| process::exit(7)).unwrap();
@@ -193,7 +188,7 @@ mod exit {
 
     #[test]
     fn a_job_that_another_one_yielded_to_may_exit_the_process() {
-        common::exits_with(7, || {
+        crate::common::exits_with(7, || {
             let scheduler = scheduler();
             scheduler.spawn(|| (yield_now(), park())).unwrap();
             scheduler.spawn(|| process::exit(7)).unwrap();
@@ -212,7 +207,7 @@ fn cancelling_a_job_that_paused_in_a_destructor_while_it_panicked_aborts() {
             let _ = job::pause();
         }
     }
-    common::dies_by(libc::SIGABRT, || {
+    crate::common::dies_by(libc::SIGABRT, || {
         let body = || {
             let _pauses = Pauses;
             panic!("on purpose");

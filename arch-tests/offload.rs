@@ -11,10 +11,6 @@ use siding::job::{self, Callback, Options, Progress, WaitCtx, WaitError};
 use siding::offload::{NotOffloaded, OffloadError, Workers, offload};
 use siding::scheduler::{JoinError, Scheduler};
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-mod common;
-
 /// Runs `body` as the only job of a scheduler.
 fn in_a_job<T: 'static>(body: impl FnOnce() -> T + 'static) -> Result<T, JoinError> {
     let scheduler = Scheduler::new().expect("a scheduler");
@@ -114,7 +110,7 @@ mod refused {
     #[test]
     fn on_the_workers_of_a_parent_process() {
         let workers = Arc::new(Workers::new(1).unwrap());
-        common::passes(move || {
+        crate::common::passes(move || {
             let (error, closure) =
                 in_a_job(move || error_and_closure(workers.offload(|| ()))).unwrap();
             assert!(matches!(error, OffloadError::Forked));
@@ -126,7 +122,7 @@ mod refused {
 #[test]
 fn a_forked_child_gets_workers_of_its_own() {
     in_a_job(|| offload(|| ()).unwrap()).unwrap();
-    common::passes(|| assert_eq!(in_a_job(|| offload(|| 5).unwrap()).unwrap(), 5));
+    crate::common::passes(|| assert_eq!(in_a_job(|| offload(|| 5).unwrap()).unwrap(), 5));
 }
 
 mod cancelled {

@@ -2,14 +2,10 @@
 //! nothing less than that does.
 #![allow(unsafe_code, reason = "writes below a stack")]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-mod common;
-
 use std::hint::black_box;
 use std::ops::Range;
 
-use common::{dies_by, passes};
+use crate::common::{dies_by, passes};
 use siding::coroutine::{Coroutine, Yielder};
 use siding::stack::{GuardedStack, PooledStack, Stack, StackConfig, StackError};
 
@@ -206,7 +202,7 @@ mod least {
 #[test]
 fn a_job_that_overflows_is_named_if_asked_for_and_dies_all_the_same() {
     let overflow = |report: bool| {
-        common::fork_and_listen(move || {
+        crate::common::fork_and_listen(move || {
             if report {
                 siding::job::report_overflows().expect("handlers can be had");
             }
@@ -214,9 +210,9 @@ fn a_job_that_overflows_is_named_if_asked_for_and_dies_all_the_same() {
         })
     };
     let (ending, said) = overflow(true);
-    assert_eq!(ending, common::Ending::Killed(libc::SIGSEGV));
+    assert_eq!(ending, crate::common::Ending::Killed(libc::SIGSEGV));
     assert!(said.contains("siding: stack overflow in a job, run 0x"), "{said}");
     let (ending, said) = overflow(false);
-    assert_eq!(ending, common::Ending::Killed(libc::SIGSEGV));
+    assert_eq!(ending, crate::common::Ending::Killed(libc::SIGSEGV));
     assert!(!said.contains("siding:"), "{said}");
 }

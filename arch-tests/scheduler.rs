@@ -17,10 +17,6 @@ use siding::scheduler::{
     yield_now,
 };
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-mod common;
-
 fn scheduler() -> Scheduler {
     Scheduler::new().expect("a scheduler")
 }
@@ -702,14 +698,14 @@ mod ending {
         let scheduler = scheduler();
         scheduler.spawn(park).unwrap();
         scheduler.turn(Some(Duration::ZERO)).unwrap();
-        common::passes(|| assert!(matches!(scheduler.run(), Err(RunError::Forked))));
+        crate::common::passes(|| assert!(matches!(scheduler.run(), Err(RunError::Forked))));
     }
 
     #[test]
     fn a_forked_child_can_have_one_of_its_own() {
         let parents = scheduler();
         parents.spawn(park).unwrap();
-        common::passes(|| {
+        crate::common::passes(|| {
             let scheduler = scheduler();
             let job = scheduler.spawn(|| sleep(Duration::from_millis(2)).is_ok()).unwrap();
             scheduler.run().unwrap();

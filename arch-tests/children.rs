@@ -1,0 +1,15 @@
+//! What forks, or changes what a whole process has: how its signals are handled, say.
+
+#[path = "expect_arch.rs"]
+mod a_machine;
+mod abort;
+mod common;
+#[cfg(feature = "scheduler")]
+mod forks;
+#[cfg(feature = "scheduler")]
+mod offload;
+mod overflow;
+#[cfg(feature = "scheduler")]
+mod scheduler;
+mod signals;
+mod stack;
