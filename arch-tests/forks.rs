@@ -14,6 +14,11 @@ use siding::scheduler::{
     Interest, JoinHandle, RunError, Scheduler, Turn, park, sleep, wait_fd, wake_handle, yield_now,
 };
 
+use crate::common;
+
+mod exit;
+mod locks;
+
 fn scheduler() -> Scheduler {
     Scheduler::new().expect("a scheduler")
 }
@@ -41,14 +46,14 @@ fn parent_and_child_both_finish_a_paused_job() {
     };
     let mut job = Some(job);
     let mut finish = || matches!(job.take().unwrap().resume(), Progress::Finished(5));
-    crate::common::passes(|| assert!(finish()));
+    common::passes(|| assert!(finish()));
     assert!(finish());
 }
 
 #[test]
 fn a_job_may_fork() {
     let Ok(Progress::Finished(())) = job::start(|| {
-        crate::common::passes(|| {
+        common::passes(|| {
             let Ok(Progress::Finished(3)) = job::start(|| 3) else { panic!("it runs") };
         });
     }) else {
@@ -86,14 +91,14 @@ impl Parent {
 #[test]
 fn a_child_that_drops_the_scheduler_does_not_disturb_the_parent() {
     let mut parent = Some(Parent::new());
-    crate::common::passes(|| drop(parent.take()));
+    common::passes(|| drop(parent.take()));
     parent.unwrap().finish();
 }
 
 #[test]
 fn a_child_that_cancels_a_job_of_the_scheduler_does_not_disturb_the_parent() {
     let parent = Parent::new();
-    crate::common::passes(|| assert!(parent.reads.cancel()));
+    common::passes(|| assert!(parent.reads.cancel()));
     parent.finish();
 }
 
@@ -109,7 +114,7 @@ fn in_a_child_the_jobs_of_a_dropped_scheduler_are_unwound() {
     scheduler.spawn(body).unwrap();
     turn(&scheduler);
     let mut scheduler = Some(scheduler);
-    crate::common::passes(|| {
+    common::passes(|| {
         drop(scheduler.take());
         assert_eq!(Rc::strong_count(&held), 1);
     });
@@ -118,7 +123,7 @@ fn in_a_child_the_jobs_of_a_dropped_scheduler_are_unwound() {
 #[test]
 fn a_child_is_refused_until_it_makes_a_scheduler_of_its_own() {
     let parent = Parent::new();
-    crate::common::passes(|| {
+    common::passes(|| {
         assert!(matches!(parent.scheduler.run(), Err(RunError::Forked)));
         let refused = parent.scheduler.spawn(|| ()).map(drop).map_err(|refused| refused.error);
         assert!(matches!(refused, Err(StartError::NoScheduler)), "nothing would run it");
@@ -131,7 +136,7 @@ fn a_child_is_refused_until_it_makes_a_scheduler_of_its_own() {
 #[test]
 fn wakes_in_a_child_are_not_seen_in_the_parent() {
     drop(scheduler());
-    crate::common::passes(|| {
+    common::passes(|| {
         let scheduler = scheduler();
         let left = Rc::new(RefCell::new(None));
         let leaves = Rc::clone(&left);
@@ -151,53 +156,6 @@ fn wakes_in_a_child_are_not_seen_in_the_parent() {
     assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 0) }, 0);
 }
 
-/// `process::exit` destroys the thread-locals of its thread: here those that own jobs, in a
-/// job.
-mod exit {
-    use std::process;
-
-    use super::*;
-
-    thread_local! {
-        static PAUSED: RefCell<Option<Job<()>>> = const { RefCell::new(None) };
-        static SCHEDULER: RefCell<Option<Scheduler>> = const { RefCell::new(None) };
-    }
-
-    #[test]
-    fn a_job_may_exit_the_process_while_others_are_paused() {
-        crate::common::exits_with(7, || {
-            let Ok(Progress::Paused(job)) = job::start(|| job::pause().unwrap()) else {
-                panic!("it pauses")
-            };
-            PAUSED.set(Some(job));
-            let _ = job::start(|| process::exit(7));
-        });
-    }
-
-    #[test]
-    fn a_job_of_a_scheduler_may_exit_the_process() {
-        crate::common::exits_with(7, || {
-            let scheduler = scheduler();
-            scheduler.spawn(park).unwrap();
-            scheduler.spawn(|| process::exit(7)).unwrap();
-            scheduler.spawn(park).unwrap();
-            SCHEDULER.set(Some(scheduler));
-            SCHEDULER.with_borrow(|scheduler| scheduler.as_ref().unwrap().run()).unwrap();
-        });
-    }
-
-    #[test]
-    fn a_job_that_another_one_yielded_to_may_exit_the_process() {
-        crate::common::exits_with(7, || {
-            let scheduler = scheduler();
-            scheduler.spawn(|| (yield_now(), park())).unwrap();
-            scheduler.spawn(|| process::exit(7)).unwrap();
-            SCHEDULER.set(Some(scheduler));
-            SCHEDULER.with_borrow(|scheduler| scheduler.as_ref().unwrap().run()).unwrap();
-        });
-    }
-}
-
 /// Unwinding it would be a panic in a destructor during a panic.
 #[test]
 fn cancelling_a_job_that_paused_in_a_destructor_while_it_panicked_aborts() {
@@ -207,7 +165,7 @@ fn cancelling_a_job_that_paused_in_a_destructor_while_it_panicked_aborts() {
             let _ = job::pause();
         }
     }
-    crate::common::dies_by(libc::SIGABRT, || {
+    common::dies_by(libc::SIGABRT, || {
         let body = || {
             let _pauses = Pauses;
             panic!("on purpose");

@@ -11,6 +11,8 @@ use siding::job::{self, Callback, Options, Progress, WaitCtx, WaitError};
 use siding::offload::{NotOffloaded, OffloadError, Workers, offload};
 use siding::scheduler::{JoinError, Scheduler};
 
+use crate::common;
+
 /// Runs `body` as the only job of a scheduler.
 fn in_a_job<T: 'static>(body: impl FnOnce() -> T + 'static) -> Result<T, JoinError> {
     let scheduler = Scheduler::new().expect("a scheduler");
@@ -110,7 +112,7 @@ mod refused {
     #[test]
     fn on_the_workers_of_a_parent_process() {
         let workers = Arc::new(Workers::new(1).unwrap());
-        crate::common::passes(move || {
+        common::passes(move || {
             let (error, closure) =
                 in_a_job(move || error_and_closure(workers.offload(|| ()))).unwrap();
             assert!(matches!(error, OffloadError::Forked));
@@ -122,7 +124,7 @@ mod refused {
 #[test]
 fn a_forked_child_gets_workers_of_its_own() {
     in_a_job(|| offload(|| ()).unwrap()).unwrap();
-    crate::common::passes(|| assert_eq!(in_a_job(|| offload(|| 5).unwrap()).unwrap(), 5));
+    common::passes(|| assert_eq!(in_a_job(|| offload(|| 5).unwrap()).unwrap(), 5));
 }
 
 mod cancelled {

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::ops::Range;
 
-use crate::common::{dies_by, passes};
+use crate::common::{self, dies_by, passes};
 use siding::coroutine::{Coroutine, Yielder};
 use siding::stack::{GuardedStack, PooledStack, Stack, StackConfig, StackError};
 
@@ -202,7 +202,7 @@ mod least {
 #[test]
 fn a_job_that_overflows_is_named_if_asked_for_and_dies_all_the_same() {
     let overflow = |report: bool| {
-        crate::common::fork_and_listen(move || {
+        common::fork_and_listen(move || {
             if report {
                 siding::job::report_overflows().expect("handlers can be had");
             }
@@ -210,9 +210,9 @@ fn a_job_that_overflows_is_named_if_asked_for_and_dies_all_the_same() {
         })
     };
     let (ending, said) = overflow(true);
-    assert_eq!(ending, crate::common::Ending::Killed(libc::SIGSEGV));
+    assert_eq!(ending, common::Ending::Killed(libc::SIGSEGV));
     assert!(said.contains("siding: stack overflow in a job, run 0x"), "{said}");
     let (ending, said) = overflow(false);
-    assert_eq!(ending, crate::common::Ending::Killed(libc::SIGSEGV));
+    assert_eq!(ending, common::Ending::Killed(libc::SIGSEGV));
     assert!(!said.contains("siding:"), "{said}");
 }

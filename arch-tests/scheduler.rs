@@ -17,6 +17,8 @@ use siding::scheduler::{
     yield_now,
 };
 
+use crate::common;
+
 fn scheduler() -> Scheduler {
     Scheduler::new().expect("a scheduler")
 }
@@ -698,14 +700,14 @@ mod ending {
         let scheduler = scheduler();
         scheduler.spawn(park).unwrap();
         scheduler.turn(Some(Duration::ZERO)).unwrap();
-        crate::common::passes(|| assert!(matches!(scheduler.run(), Err(RunError::Forked))));
+        common::passes(|| assert!(matches!(scheduler.run(), Err(RunError::Forked))));
     }
 
     #[test]
     fn a_forked_child_can_have_one_of_its_own() {
         let parents = scheduler();
         parents.spawn(park).unwrap();
-        crate::common::passes(|| {
+        common::passes(|| {
             let scheduler = scheduler();
             let job = scheduler.spawn(|| sleep(Duration::from_millis(2)).is_ok()).unwrap();
             scheduler.run().unwrap();

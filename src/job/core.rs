@@ -82,6 +82,21 @@ pub(super) fn running() -> impl Iterator<Item = Raw> {
     successors(innermost(), |job| job.core().parent.get())
 }
 
+/// The running jobs of this thread have lost a driver for good: no pause of theirs leaves them
+/// any more, but is an error, and wakes go nowhere.
+pub(crate) fn hold_running() {
+    for job in running() {
+        let core = job.core();
+        core.cancelled.set(true);
+        core.mode.set(CancelMode::Return);
+        core.queue.set(NO_QUEUE);
+        core.driver.set(None);
+        if let Some(slot) = core.slot.get() {
+            slot.connect(None, 0);
+        }
+    }
+}
+
 /// The current job, if this code runs on its own stack: not in a coroutine that it
 /// entered, where pausing would switch the coroutine's frames away with it.
 #[inline(always)]
@@ -134,12 +149,18 @@ impl Raw {
         self.control().is_fresh()
     }
 
-    /// The last act of a pause: what changed in the wait context has been seen.
+    /// The last act of a pause: what changed in the wait context has been seen. An error if
+    /// the driver could not wait for it.
     #[inline(always)]
-    pub(super) fn reset_wait_ctx(self) {
-        if let Some(ctx) = &*self.core().wait_ctx.borrow() {
+    pub(super) fn reset_wait_ctx(self) -> Result<(), Cancelled> {
+        let core = self.core();
+        if let Some(ctx) = &*core.wait_ctx.borrow() {
             ctx.reset();
+            if let Outcome::Failed(_) = core.outcome.replace(Outcome::Ready) {
+                return Err(Cancelled);
+            }
         }
+        Ok(())
     }
 
     #[inline(always)]

@@ -75,7 +75,7 @@ pub(crate) use wait_ctx::{CallbackFn, CleanupFn, Standing};
 use wake::Slot;
 pub use wake::Wake;
 
-pub(crate) use core::{Back, Raw};
+pub(crate) use core::{Back, Raw, hold_running};
 pub(crate) use inbox::Inbox;
 #[cfg(feature = "future")]
 pub(crate) use line::Place;
@@ -197,7 +197,9 @@ pub fn start<T: 'static, F: FnOnce() -> T + 'static>(
 /// # Errors
 ///
 /// [`Cancelled`] in a cancelled job: in the mode [`CancelMode::Return`], and in a
-/// destructor that runs while it unwinds.
+/// destructor that runs while it unwinds. Also where a scheduler or future that drives the job
+/// cannot wait for a descriptor of its wait context (a file on a disk, say, or one that is
+/// closed): then only this pause has failed.
 #[inline(always)]
 pub fn pause() -> Result<(), Cancelled> {
     let Some(job) = core::here() else { return Ok(()) };
@@ -208,7 +210,7 @@ pub fn pause() -> Result<(), Cancelled> {
     if core.blocked.get() == 0 {
         // SAFETY: `here` found this code on the job's own stack.
         unsafe { job.leave() }?;
-        job.reset_wait_ctx();
+        return job.reset_wait_ctx();
     }
     Ok(())
 }

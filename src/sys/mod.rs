@@ -9,8 +9,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Once, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 mod memory;
 mod signals;
@@ -25,19 +24,32 @@ pub(crate) use symbols::{
     symbol, symbol_of,
 };
 
+/// What `ask` says, which is never zero and always the same. Threads may ask at the same
+/// time: there is no lock that the child of a fork could find taken.
+fn asked_once(answer: &AtomicUsize, ask: impl FnOnce() -> usize) -> usize {
+    match answer.load(Ordering::Relaxed) {
+        0 => {
+            let new = ask();
+            answer.store(new, Ordering::Relaxed);
+            new
+        }
+        known => known,
+    }
+}
+
 /// Bytes in a page.
 pub(crate) fn page_size() -> usize {
-    static SIZE: OnceLock<usize> = OnceLock::new();
+    static SIZE: AtomicUsize = AtomicUsize::new(0);
     // SAFETY: sysconf has no preconditions.
-    *SIZE.get_or_init(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
+    asked_once(&SIZE, || unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
 }
 
 /// The least stack on which the kernel can deliver a signal, in bytes: large where
 /// AVX-512, AMX or SVE state goes into the frame.
 pub(crate) fn signal_frame_size() -> usize {
     const AT_MINSIGSTKSZ: libc::c_ulong = 51;
-    static SIZE: OnceLock<usize> = OnceLock::new();
-    *SIZE.get_or_init(|| {
+    static SIZE: AtomicUsize = AtomicUsize::new(0);
+    asked_once(&SIZE, || {
         // SAFETY: getauxval has no preconditions and answers 0 for what it does not know.
         let told = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
         told.max(libc::MINSIGSTKSZ)
@@ -54,8 +66,9 @@ pub(crate) fn max_map_count() -> Option<usize> {
 /// in step: the first `ret` after one would kill the process.
 /// Asked once: threads inherit it, and a program has it from its start or not at all.
 pub(crate) fn shadow_stack_active() -> bool {
-    static ACTIVE: OnceLock<bool> = OnceLock::new();
-    *ACTIVE.get_or_init(ask_for_shadow_stack)
+    static ANSWER: AtomicUsize = AtomicUsize::new(0);
+    const NO: usize = 1;
+    asked_once(&ANSWER, || NO + usize::from(ask_for_shadow_stack())) != NO
 }
 
 fn ask_for_shadow_stack() -> bool {
@@ -147,23 +160,32 @@ pub(crate) fn set_errno(errno: libc::c_int) {
 }
 
 /// Has `prepare` called before each fork of this process, and one of the others after it.
-pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
+/// Threads that find `done` unset at the same time do it twice: a lock would be no better, as
+/// a fork may find it taken.
+pub(crate) fn at_fork(
+    done: &AtomicBool,
+    prepare: extern "C" fn(),
+    parent: extern "C" fn(),
+    child: extern "C" fn(),
+) {
+    if done.load(Ordering::Acquire) {
+        return;
+    }
     // Without memory for the handlers a fork is what it was without them.
     // SAFETY: functions without arguments that live as long as the process.
     unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+    done.store(true, Ordering::Release);
 }
 
 /// How often this process has been forked off, counted in the child: 0 in a process that
 /// never was. Differs between a parent and its child.
 pub(crate) fn fork_generation() -> usize {
     static FORKS: AtomicUsize = AtomicUsize::new(0);
-    static REGISTER: Once = Once::new();
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    extern "C" fn nothing() {}
     extern "C" fn in_child() {
         FORKS.fetch_add(1, Ordering::Relaxed);
     }
-    REGISTER.call_once(|| {
-        // SAFETY: the handler is async-signal-safe and lives as long as the process.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-    });
+    at_fork(&REGISTERED, nothing, nothing, in_child);
     FORKS.load(Ordering::Relaxed)
 }
