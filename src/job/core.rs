@@ -41,6 +41,11 @@ pub(crate) struct Core {
     /// The thread was panicking when the cancelling began.
     pub(super) cancelled_in_panic: Cell<bool>,
     pub(super) mode: Cell<CancelMode>,
+    /// Tells runs apart: see [`JobId`](super::JobId).
+    pub(super) run: Cell<u64>,
+    /// The function of C's that it runs, or ran last.
+    #[cfg(feature = "capi")]
+    pub(super) function: Cell<usize>,
     pub(super) wait: Cell<Wait>,
     pub(super) outcome: Cell<Outcome>,
     pub(super) slot: Cell<Option<&'static Slot>>,
@@ -51,14 +56,9 @@ pub(crate) struct Core {
     pub(super) at_end: Cell<AtEnd>,
     pub(super) wait_ctx: RefCell<Option<WaitCtx>>,
     pub(super) stack: StackConfig,
-    /// The function of C's that it runs, or ran last.
-    #[cfg(feature = "capi")]
-    pub(super) function: Cell<usize>,
     /// Its place in the table of handles, once C has started it.
     #[cfg(feature = "capi")]
     pub(super) entry: Cell<Option<&'static super::handle::Entry>>,
-    /// Tells runs apart: see [`JobId`](super::JobId).
-    pub(super) run: Cell<u64>,
 }
 
 /// A job's context, by address. `Copy`: the layers above own jobs.
@@ -375,8 +375,12 @@ impl Raw {
         core.run.update(|run| run + 1);
         core.driver.set(None);
         core.queue.set(NO_QUEUE);
+        // Neighbours that become zero together: one store.
         core.blocked.set(0);
+        core.driven.set(false);
         core.cancelled.set(false);
+        core.cancelled_in_panic.set(false);
+        core.mode.set(CancelMode::Unwind);
         core.wait.set(Wait::Resume);
         core.outcome.set(Outcome::Ready);
         if let Some(slot) = core.slot.take() {

@@ -21,6 +21,7 @@ mod config;
 mod error;
 mod guard;
 mod guarded;
+mod listed;
 mod mappings;
 mod pool;
 mod region;

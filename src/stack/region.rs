@@ -48,6 +48,15 @@ impl Region {
         self.count
     }
 
+    pub(super) fn start(&self) -> usize {
+        self.map.start().addr()
+    }
+
+    /// Bytes from one stack to the next, its guard included.
+    pub(super) fn stride(&self) -> usize {
+        self.config.stride()
+    }
+
     pub(super) fn mode(&self) -> GuardMode {
         self.mode
     }
