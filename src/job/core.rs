@@ -15,6 +15,7 @@ use super::inbox::Inbox;
 use super::kept::Kept;
 use super::memory;
 use super::queue::Queue;
+use super::trace;
 use super::wait::{Outcome, Wait};
 use super::wait_ctx::WaitCtx;
 use super::wake::Slot;
@@ -80,6 +81,11 @@ pub(super) fn innermost() -> Option<Raw> {
 /// The innermost running job and those that wait for it, from the inside out.
 pub(super) fn running() -> impl Iterator<Item = Raw> {
     successors(innermost(), |job| job.core().parent.get())
+}
+
+/// How many jobs run on this thread, all but one of them waiting for one nested in them.
+pub(crate) fn depth() -> usize {
+    running().count()
 }
 
 /// The current job, if this code runs on its own stack: not in a coroutine that it
@@ -225,6 +231,7 @@ impl Raw {
     #[inline(always)]
     pub(super) fn begin(self) {
         let core = self.core();
+        trace::entered(self);
         core.parent.set(current::get());
         current::set(Some(self));
         core.kept.enter();
@@ -336,6 +343,8 @@ impl Raw {
     /// common driver.
     #[inline(always)]
     pub(super) unsafe fn hand_over(self, next: Raw) -> Result<(), Cancelled> {
+        trace::left(self, true);
+        trace::entered(next);
         next.core().parent.set(self.core().parent.get());
         current::set(Some(next));
         // SAFETY: what is in a driver's queue is armed or paused; see `forbid_hand_overs`
@@ -432,6 +441,7 @@ impl From<Landed> for Back {
     fn from(landed: Landed) -> Back {
         // SAFETY: only jobs come back from a job, and never a null link.
         let job = Raw(unsafe { NonNull::new_unchecked(landed.link.cast()) });
+        trace::left(job, landed.tag == tag::PAUSED);
         job.core().kept.leave();
         current::set(job.core().parent.get());
         Back { job, word: landed.word, tag: landed.tag }

@@ -21,7 +21,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::at_end::AtEnd;
 use super::core::{Back, Core, Raw};
 use super::wait_ctx::WaitCtx;
-use super::{CancelMode, StartError, current, pool};
+use super::{CancelMode, StartError, current, pool, trace};
 use crate::context::{self, Control, Landed, Then, Words, tag};
 pub(crate) use crate::context::{Link, Word};
 
@@ -313,6 +313,7 @@ pub(crate) unsafe fn came_back_plainly(tag: usize, link: *mut Link) -> Option<Ha
     if tag != tag::PAUSED || job.core().kept.is_anything() {
         return None;
     }
+    trace::left(job, true);
     current::set(job.core().parent.get());
     job.core().entry.get().map(Entry::handle)
 }

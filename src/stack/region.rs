@@ -128,6 +128,13 @@ impl Region {
         let _ = self.map.advise_all(Advice::Populate, tops);
     }
 
+    /// Bytes from the lowest page of a stack with memory behind it up to its top.
+    pub(super) fn touched(&self, stack: usize) -> usize {
+        let body = self.bottom(stack).addr()..self.top(stack).addr();
+        let lowest = sys::lowest_resident(body.clone()).ok().flatten();
+        lowest.map_or(0, |lowest| body.end - lowest)
+    }
+
     fn body(&self, stack: usize) -> Range<usize> {
         let end = (stack + 1) * self.config.stride();
         end - self.config.size..end

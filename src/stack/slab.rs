@@ -210,6 +210,12 @@ impl OwnedSlab {
         self.shared().region.count()
     }
 
+    /// The bytes that its stacks have touched, of those that have touched any.
+    pub(super) fn touched(&self) -> impl Iterator<Item = usize> {
+        let region = &self.shared().region;
+        (0..self.fresh).map(|index| region.touched(index)).filter(|&bytes| bytes > 0)
+    }
+
     /// Stacks that are in use, or in the pool with their memory.
     pub(super) fn out(&self) -> usize {
         self.count() - self.free
