@@ -57,7 +57,7 @@ pub(crate) enum Unusable {
 }
 
 /// One job that C has started.
-#[repr(align(64))]
+#[repr(C, align(64))] // tools/gdb/siding.py knows it
 pub(super) struct Entry {
     index: usize,
     /// The number of the run. Odd while a job is live.
