@@ -36,6 +36,8 @@ use crate::stack::{StackConfig, StackError};
 mod at_end;
 mod core;
 mod current;
+#[cfg(test)]
+mod debugger;
 mod fork;
 #[cfg(feature = "capi")]
 pub(crate) mod handle;

@@ -14,7 +14,8 @@ the stack that it lies on. Nothing is changed in the program: a paused job is un
 it had called the innermost frame of the selected thread.
 
 Stacks are left out of core dumps unless the program asks for them or runs with
-SIDING_CORE_DUMP=1; gcore takes them after `set dump-excluded-mappings on`.
+SIDING_CORE_DUMP=1. Those that gcore makes lack them on Linux 6.13 and later: it gives up a
+mapping in which it meets a guard.
 """
 
 import re
@@ -141,7 +142,7 @@ class Job:
         self.handle = handle
         self.thread = None
         self.frames = []
-        self.function = "??"
+        self.function, self.outermost = "??", None
         if handle is not None:
             self.function = name_of(struct.unpack_from("<Q", memory, FUNCTION)[0])
 
@@ -165,17 +166,18 @@ class Job:
         return self.control - sp
 
     def cut(self):
-        """Leaves out the outermost frames, those of the machinery."""
+        """Leaves out the outermost frames, those of the machinery, and remembers the next."""
         for at in range(len(self.frames), 0, -1):
             name, _, where = self.frames[at - 1]
             if not SCAFFOLD.match(name + where):
                 self.frames = self.frames[:at]
+                self.outermost = name + where
                 return
 
     def name(self):
         """What it runs."""
-        if self.handle is None and self.frames:
-            return self.frames[-1][0]
+        if self.handle is None and self.outermost:
+            return self.outermost
         if self.state() == "not begun" and self.function == "??":
             return name_of(self.record[0])
         return self.function
@@ -202,7 +204,9 @@ class Detour(gdb.unwinder.Unwinder):
         pc, sp = pending.read_register("pc"), pending.read_register("sp")
         if (int(pc), int(sp)) != self.innermost:
             return None
-        info = pending.create_unwind_info(FrameId(sp, pc))
+        # At the job's own stack pointer, since gdb stops where a caller's frame lies lower.
+        below = gdb.Value(self.record[3]).cast(sp.type)
+        info = pending.create_unwind_info(FrameId(below, pc))
         for name, value in zip(registers(), self.record):
             # A caller's pc is looked up one lower: in the jump of the switch, not here.
             value += 1 if name in ("rip", "pc") else 0
@@ -257,15 +261,15 @@ class Found:
     """All jobs of the program, and why some may be missing."""
 
     def __init__(self):
-        self.jobs, self.unreadable = [], 0
+        self.jobs, self.stacks = [], 0
         trampoline = address_of("siding_%s_trampoline" % VERSION)
         known = handles()
         for slab in slabs():
             for index in range(slab.count):
+                self.stacks += 1
                 try:
                     found = control_block(slab, index, trampoline)
                 except gdb.MemoryError:
-                    self.unreadable += 1
                     continue
                 if found is not None:
                     self.jobs.append(Job(*found, known.pop(found[0], None)))
@@ -278,7 +282,7 @@ class Found:
             try:
                 self.jobs.append(Job(control, 0, read(control, 256), handle))
             except gdb.MemoryError:
-                self.unreadable += 1
+                pass
 
     def find_running(self):
         """A job runs if a frame of a thread lies on its stack."""
@@ -320,8 +324,9 @@ class Found:
         states = [job.state() for job in self.jobs]
         counts = ["%d %s" % (states.count(state), state) for state in sorted(set(states))]
         print("%d in all: %s" % (len(states), ", ".join(counts) or "none"))
-        if self.unreadable:
-            print("%d stacks are not in this core dump: see SIDING_CORE_DUMP" % self.unreadable)
+        if self.stacks and not self.jobs:
+            print("%d stacks, none with memory. In a core dump? See" % self.stacks, end=" ")
+            print("SIDING_CORE_DUMP in 'help siding'")
 
 
 class Siding(gdb.Command):
