@@ -14,8 +14,11 @@ fn fresh_thread(test: fn()) {
 
 #[test]
 fn jobs_are_counted_by_state() {
+    fn counts() -> (usize, usize, usize) {
+        let jobs = stats().jobs;
+        (jobs.running, jobs.paused, jobs.free)
+    }
     fresh_thread(|| {
-        let counts = || (stats().jobs.running, stats().jobs.paused, stats().jobs.free);
         assert_eq!(counts(), (0, 0, 0));
         let paused = || match job::start(|| job::pause().unwrap()).unwrap() {
             Progress::Paused(job) => job,
@@ -23,8 +26,8 @@ fn jobs_are_counted_by_state() {
         };
         let (first, second) = (paused(), paused());
         assert_eq!(counts(), (0, 2, 0));
-        let nested = job::start(move || {
-            let inside = job::start(move || counts()).unwrap();
+        let nested = job::start(|| {
+            let inside = job::start(counts).unwrap();
             let Progress::Finished(counts) = inside else { panic!("it does not pause") };
             counts
         });
