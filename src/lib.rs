@@ -12,9 +12,12 @@ pub mod offload;
 #[cfg(feature = "scheduler")]
 pub mod scheduler;
 pub mod stack;
+mod stats;
 
 mod arch;
 mod context;
 #[cfg(feature = "capi")]
 pub mod ffi;
 mod sys;
+
+pub use stats::{Jobs, Stats, stats};
