@@ -55,7 +55,7 @@ impl Side {
 }
 
 impl Known {
-    /// Makes a context known whose frames will lie in `stack`.
+    /// Makes a context known that lies on `stack`, its control block included.
     #[inline(never)]
     pub(super) fn new(stack: Range<*mut u8>) -> Self {
         let size = stack.end.addr() - stack.start.addr();
@@ -223,21 +223,13 @@ unsafe fn come_home<X>(landed: &Landed, home: *mut Side) -> Departure {
     // SAFETY: a link is the first field of its control block, and never null.
     let control = unsafe { NonNull::new_unchecked(landed.link.cast::<Control<X>>()) };
     if landed.tag != tag::PAUSED {
-        // SAFETY: it has ended.
-        unsafe { vacate(side(control)) };
+        // SAFETY: valid as long as its context is in use.
+        let (bottom, top) = unsafe { control.as_ref() }.bounds();
+        // Memcheck takes what lies below the last frame for inaccessible.
+        valgrind::make_undefined(bottom..top);
     }
     // SAFETY: the switch is over; both sides stay.
     unsafe { tell(side(control), home) }
-}
-
-/// Nothing lives on the stack of `side` any more.
-#[inline(never)]
-unsafe fn vacate(side: *const Side) {
-    // SAFETY: valid, by this function's contract.
-    let Side { bottom, size, .. } = unsafe { side.read() };
-    // Memcheck takes what lies below the last frame for inaccessible.
-    let stack = bottom.cast::<u8>()..bottom.cast::<u8>().wrapping_add(size);
-    valgrind::make_undefined(&stack);
 }
 
 /// Before [`super::hand_over`].

@@ -111,7 +111,7 @@ impl<X> Context<X> {
             bottom,
             release: release::<X, S>,
             extra,
-            known: hooks::Known::new(stack.bottom()..placed.cast()),
+            known: hooks::Known::new(stack.bottom()..placed.wrapping_add(1).cast()),
         };
         // SAFETY: `usable` found room for it, the address is aligned, and by the contract
         // of `Stack` nothing else uses the memory.

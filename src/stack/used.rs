@@ -15,7 +15,7 @@ use crate::sys;
 pub(crate) unsafe fn depth(stack: Range<*mut u8>) -> usize {
     const WORD: usize = size_of::<usize>();
     let mut at = touched(&stack);
-    valgrind::make_defined(&(at..stack.end));
+    valgrind::make_defined(at.addr()..stack.end.addr());
     while at.addr() + WORD <= stack.end.addr() {
         // SAFETY: a whole word of the range, by this function's contract.
         let word = unsafe { at.cast::<usize>().read_unaligned() };
@@ -38,7 +38,7 @@ pub(crate) unsafe fn wipe(stack: Range<*mut u8>) {
     // The zeros may be read: the compiler has to write them.
     black_box(first);
     // Whoever comes next has not written them.
-    valgrind::make_undefined(&(first..stack.end));
+    valgrind::make_undefined(first.addr()..stack.end.addr());
 }
 
 /// Where the touched part of `stack` begins: the lowest page with memory behind it.

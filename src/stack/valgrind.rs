@@ -30,13 +30,11 @@ pub(crate) fn deregister(stack: usize) {
 }
 
 /// Reading it is no error, whatever it has been used for.
-pub(crate) fn make_defined(memory: &Range<*mut u8>) {
-    let len = memory.end.addr() - memory.start.addr();
-    client_request(&[MAKE_DEFINED, memory.start.addr(), len, 0, 0, 0]);
+pub(crate) fn make_defined(memory: Range<usize>) {
+    client_request(&[MAKE_DEFINED, memory.start, memory.len(), 0, 0, 0]);
 }
 
 /// It may be written to, and has no value until then.
-pub(crate) fn make_undefined(memory: &Range<*mut u8>) {
-    let len = memory.end.addr() - memory.start.addr();
-    client_request(&[MAKE_UNDEFINED, memory.start.addr(), len, 0, 0, 0]);
+pub(crate) fn make_undefined(memory: Range<usize>) {
+    client_request(&[MAKE_UNDEFINED, memory.start, memory.len(), 0, 0, 0]);
 }
