@@ -32,3 +32,25 @@ escaped:
     .globl SIDING(name);          \
     .hidden SIDING(name);         \
     SIDING(name):
+
+/* What the runtime of a sanitizer defines, if there is one in the program; else zero. In the
+ * order of `Sanitizer` in src/arch/stub.rs. */
+        .macro IF_THERE name:vararg
+        .irp function, \name
+        .weak   \function
+        .quad   \function
+        .endr
+        .endm
+        .pushsection .data.rel.ro, "aw", %progbits
+        .p2align 3
+        .globl SIDING(sanitizer)
+        .hidden SIDING(sanitizer)
+        .type SIDING(sanitizer), %object
+SIDING(sanitizer):
+        IF_THERE __sanitizer_start_switch_fiber, __sanitizer_finish_switch_fiber
+        IF_THERE __asan_unpoison_memory_region
+        IF_THERE __lsan_register_root_region, __lsan_unregister_root_region
+        IF_THERE __tsan_get_current_fiber, __tsan_create_fiber, __tsan_destroy_fiber
+        IF_THERE __tsan_switch_to_fiber
+        END(sanitizer)
+        .popsection

@@ -7,7 +7,7 @@
 allowed() {
     case $1 in
         arch | sys) ;;
-        stack) echo sys arch::STACK_ALIGN ;;
+        stack) echo sys arch::STACK_ALIGN arch::client_request ;;
         context) echo arch stack ;;
         coroutine) echo context stack ;;
         job) echo context stack sys ;;

@@ -165,6 +165,25 @@ pub(crate) fn thread_words() -> *mut [usize; 2] {
     words
 }
 
+/// As on x86_64.
+pub(crate) fn client_request(request: &[usize; 6]) -> usize {
+    let answer;
+    // SAFETY: turns a register by twice its width, and merges one with itself.
+    unsafe {
+        asm!(
+            "ror x12, x12, #3",
+            "ror x12, x12, #13",
+            "ror x12, x12, #51",
+            "ror x12, x12, #61",
+            "orr x10, x10, x10",
+            inlateout("x3") 0_usize => answer,
+            in("x4") request,
+            options(nostack, preserves_flags),
+        );
+    }
+    answer
+}
+
 /// Asks for the cache line at `address`; harmless for any address.
 #[inline(always)]
 pub(crate) fn prefetch(address: *const u8) {

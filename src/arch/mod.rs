@@ -33,10 +33,10 @@ mod switch;
 
 pub(crate) mod stub;
 
-pub(crate) use imp::{FpControl, STACK_ALIGN, prefetch, stack_pointer};
+pub(crate) use imp::{FpControl, STACK_ALIGN, client_request, prefetch, stack_pointer};
 #[cfg(feature = "capi")]
 pub(crate) use imp::{thread_words, with_caller};
-pub(crate) use stub::prepare;
+pub(crate) use stub::{Sanitizer, prepare, sanitizer};
 pub(crate) use switch::{hand_over, pause, resume};
 
 /// What crosses a switch in a register: any value up to the size of a pointer, padding
@@ -91,6 +91,7 @@ mod contract {
     const _: unsafe fn(*mut Link, *mut Link, Word, usize) -> Words = imp::hand_over;
     const _: fn() -> usize = stack_pointer;
     const _: fn(*const u8) = prefetch;
+    const _: fn(&[usize; 6]) -> usize = client_request;
     #[cfg(feature = "capi")]
     const _: fn() -> *mut [usize; 2] = thread_words;
     const _: fn() -> FpControl = FpControl::read;

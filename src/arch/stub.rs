@@ -1,8 +1,9 @@
-//! The out-of-line switch and the entry trampoline of `asm/<arch>.S`.
+//! The out-of-line switch, the entry trampoline and the addresses in `asm/<arch>.S`.
 //!
 //! None of these functions may be inlined into another crate: they name hidden
 //! symbols, which a Rust `dylib` could not link.
 
+use core::ffi::c_uint;
 use core::ptr;
 #[cfg(feature = "capi")]
 use core::{ffi::c_int, mem};
@@ -23,6 +24,38 @@ unsafe extern "C-unwind" {
     fn asm_trampoline();
 }
 
+unsafe extern "C" {
+    #[link_name = "siding_0_1_sanitizer"]
+    static asm_sanitizer: Sanitizer;
+}
+
+/// What there is of the interfaces to sanitizers, by LLVM's names for them: in its
+/// `sanitizer/common_interface_defs.h`, `asan_interface.h`, `lsan_interface.h` and
+/// `tsan_interface.h`. Where one of a group is there, so are the others.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Sanitizer {
+    /// To be called before a switch: where to put the fake stack, bottom and size to come.
+    pub(crate) start_switch: Option<unsafe extern "C" fn(*mut Any, Any, usize)>,
+    /// Then: the fake stack to come; where to put bottom and size of what is left.
+    pub(crate) finish_switch: Option<unsafe extern "C" fn(Any, *mut Any, *mut usize)>,
+    pub(crate) unpoison: Option<unsafe extern "C" fn(Any, usize)>,
+    pub(crate) register_root: Option<unsafe extern "C" fn(Any, usize)>,
+    pub(crate) unregister_root: Option<unsafe extern "C" fn(Any, usize)>,
+    pub(crate) current_fiber: Option<unsafe extern "C" fn() -> Any>,
+    pub(crate) create_fiber: Option<unsafe extern "C" fn(c_uint) -> Any>,
+    pub(crate) destroy_fiber: Option<unsafe extern "C" fn(Any)>,
+    pub(crate) switch_to_fiber: Option<unsafe extern "C" fn(Any, c_uint)>,
+}
+
+/// The sanitizer that this program runs under: known to the linker, so that it works in
+/// static programs too.
+#[inline(never)]
+pub(crate) fn sanitizer() -> Sanitizer {
+    // SAFETY: laid out like this; nobody writes to it once the program runs.
+    unsafe { asm_sanitizer }
+}
+
 /// The address a fresh context starts at, for [`arm`](super::arm).
 #[inline(never)]
 pub(crate) fn prepare() -> usize {
@@ -36,6 +69,16 @@ pub(crate) fn prepare() -> usize {
 #[inline(never)]
 #[allow(dead_code, reason = "which forms are used depends on --cfg siding_outline and features")]
 pub(crate) unsafe fn resume(link: *mut Link, word: Word, tag: usize) -> Landed {
+    // SAFETY: by this function's contract.
+    unsafe { resume_here(link, word, tag) }
+}
+
+/// As [`resume`], and no call of Rust's lies around the stub.
+///
+/// # Safety
+/// As for the inlined form.
+#[inline(always)]
+pub(crate) unsafe fn resume_here(link: *mut Link, word: Word, tag: usize) -> Landed {
     let mut came_back = link;
     let (a, then) = ((&raw mut came_back).cast(), note as *mut ());
     // SAFETY: the caller vouches for `link`; `then` takes an `a` like this.

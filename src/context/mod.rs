@@ -34,6 +34,8 @@ pub(crate) use crate::arch::{Entry, FpControl, Landed, Link, Word, Words, stack_
 pub(crate) use crate::arch::{stub::Then, thread_words};
 use crate::stack::{self, Stack, StackError};
 
+mod hooks;
+
 /// What accompanies the word across a switch.
 pub(crate) mod tag {
     /// To the inside: go on with the word.
@@ -72,6 +74,7 @@ pub(crate) struct Control<X> {
     bottom: usize,
     release: unsafe fn(NonNull<Control<X>>),
     pub(crate) extra: X,
+    known: hooks::Known,
 }
 
 /// A control block with the stack it lies on.
@@ -108,6 +111,7 @@ impl<X> Context<X> {
             bottom,
             release: release::<X, S>,
             extra,
+            known: hooks::Known::new(stack.bottom()..placed.wrapping_add(1).cast()),
         };
         // SAFETY: `usable` found room for it, the address is aligned, and by the contract
         // of `Stack` nothing else uses the memory.
@@ -260,6 +264,7 @@ unsafe fn release<X, S>(control: NonNull<Control<X>>) {
     // SAFETY: moved off the stack it describes before its drop can unmap that.
     let placed = unsafe { control.cast::<Placed<X, S>>().read() };
     drop(placed.control.extra);
+    placed.control.known.end();
     drop(placed.stack);
 }
 
@@ -279,6 +284,10 @@ fn slot<X, F, R>(control: NonNull<Control<X>>) -> NonNull<Slot<F, R>> {
 /// The context is armed or paused; the caller deals with all three outcomes in [`tag`].
 #[inline(always)]
 pub(crate) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: usize) -> Landed {
+    if hooks::watched() {
+        // SAFETY: by the contract of this function.
+        return unsafe { hooks::resume(control, word, tag) };
+    }
     // switch 3/7: the last generic line; what comes back says who came, and how.
     // SAFETY: by the contract of this function; the entry lets no panic out.
     unsafe { arch::resume(control.as_ptr().cast(), word, tag) }
@@ -298,6 +307,10 @@ pub(crate) unsafe fn resume_then<X>(
     b: *mut (),
     then: Then,
 ) -> c_int {
+    if hooks::watched() {
+        // SAFETY: by the contract of this function.
+        return unsafe { hooks::resume_then(control, tag, a, b, then) };
+    }
     // SAFETY: by the contract of this function.
     unsafe { arch::stub::resume_then(control.as_ptr().cast(), Word::uninit(), tag, a, b, then) }
 }
@@ -321,6 +334,10 @@ pub(crate) unsafe fn pause<X>(control: NonNull<Control<X>>, word: Word) -> Words
 /// armed or paused, and its owner lets the resumer of `from` deal with its outcomes.
 #[inline(always)]
 pub(crate) unsafe fn hand_over<X>(from: NonNull<Control<X>>, to: NonNull<Control<X>>) -> Words {
+    if hooks::watched() {
+        // SAFETY: by the contract of this function.
+        unsafe { hooks::hand_over(from, to) };
+    }
     let (from, to): (*mut Link, *mut Link) = (from.as_ptr().cast(), to.as_ptr().cast());
     // SAFETY: both are control blocks; the outer record of the running one is filled.
     let outer = unsafe { (*from).outer };

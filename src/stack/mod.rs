@@ -28,6 +28,7 @@ mod region;
 mod slab;
 mod stats;
 mod used;
+pub(crate) mod valgrind;
 
 pub use config::StackConfig;
 pub use error::StackError;

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::ops::Range;
 
+use super::valgrind;
 use crate::sys;
 
 /// How many bytes at the top of `stack` are, or were, in use: down to the lowest byte that
@@ -14,6 +15,7 @@ use crate::sys;
 pub(crate) unsafe fn depth(stack: Range<*mut u8>) -> usize {
     const WORD: usize = size_of::<usize>();
     let mut at = touched(&stack);
+    valgrind::make_defined(at.addr()..stack.end.addr());
     while at.addr() + WORD <= stack.end.addr() {
         // SAFETY: a whole word of the range, by this function's contract.
         let word = unsafe { at.cast::<usize>().read_unaligned() };
@@ -35,6 +37,8 @@ pub(crate) unsafe fn wipe(stack: Range<*mut u8>) {
     unsafe { first.write_bytes(0, stack.end.addr() - first.addr()) };
     // The zeros may be read: the compiler has to write them.
     black_box(first);
+    // Whoever comes next has not written them.
+    valgrind::make_undefined(first.addr()..stack.end.addr());
 }
 
 /// Where the touched part of `stack` begins: the lowest page with memory behind it.
