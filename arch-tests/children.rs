@@ -4,8 +4,12 @@
 mod a_machine;
 mod abort;
 mod common;
+#[cfg(siding_faults)]
+mod faults;
 #[cfg(feature = "scheduler")]
 mod forks;
+#[cfg(feature = "scheduler")]
+mod limits;
 #[cfg(feature = "scheduler")]
 mod offload;
 mod overflow;

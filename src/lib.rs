@@ -21,3 +21,7 @@ pub mod ffi;
 mod sys;
 
 pub use stats::{Jobs, Stats, stats};
+
+#[cfg(siding_faults)]
+#[doc(hidden)]
+pub use sys::fault;

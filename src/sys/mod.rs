@@ -11,6 +11,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+#[cfg(siding_faults)]
+pub mod fault;
+#[cfg(not(siding_faults))]
+mod fault;
 mod memory;
 mod signals;
 #[cfg(feature = "capi")]
@@ -112,6 +116,7 @@ pub(crate) struct EventFd(OwnedFd);
 
 impl EventFd {
     pub(crate) fn new() -> io::Result<Self> {
+        fault::check(fault::Kind::EventFd)?;
         // SAFETY: eventfd has no preconditions.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         check(fd)?;
