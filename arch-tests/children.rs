@@ -15,5 +15,7 @@ mod offload;
 mod overflow;
 #[cfg(feature = "scheduler")]
 mod scheduler;
+#[cfg(feature = "scheduler")]
+mod secrets;
 mod signals;
 mod stack;
