@@ -9,6 +9,8 @@ mod faults;
 #[cfg(feature = "scheduler")]
 mod forks;
 #[cfg(feature = "scheduler")]
+mod lifecycle;
+#[cfg(feature = "scheduler")]
 mod limits;
 #[cfg(feature = "scheduler")]
 mod offload;
