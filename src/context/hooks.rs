@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 #[cfg(feature = "capi")]
 use super::Then;
 use super::{Control, Landed, Word, tag};
-use crate::arch::{self, Sanitizer};
+use crate::arch::{self, Link, Sanitizer};
 use crate::stack::valgrind;
 
 /// Whether anybody has to be told of switches: set before the first context is there.
@@ -170,13 +170,36 @@ unsafe fn tell(from: *mut Side, to: *mut Side) -> Departure {
     Departure { switch: sanitizer.switch_to_fiber, fiber: unsafe { (*to).fiber } }
 }
 
+/// What lands, in two registers: one on the stack would slow down the unwatched, too.
+pub(super) struct Packed {
+    word: Word,
+    /// The tag in the bits that are zero in the address of a link.
+    link: *mut Link,
+}
+
+impl Packed {
+    const BITS: usize = align_of::<Link>() - 1;
+
+    #[inline(always)]
+    fn pack(landed: Landed) -> Self {
+        const { assert!(tag::CANCEL.next_power_of_two() <= Self::BITS) };
+        Packed { word: landed.word, link: landed.link.map_addr(|link| link | landed.tag) }
+    }
+
+    #[inline(always)]
+    pub(super) fn unpack(self) -> Landed {
+        let tag = self.link.addr() & Self::BITS;
+        Landed { link: self.link.map_addr(|link| link & !Self::BITS), word: self.word, tag }
+    }
+}
+
 /// [`super::resume`], watched.
 ///
 /// # Safety
 /// As there.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: usize) -> Landed {
+pub(super) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: usize) -> Packed {
     let mut home = Side::UNKNOWN;
     // SAFETY: the switch follows; both sides stay meanwhile.
     unsafe { tell(&raw mut home, side(control)) }.announce();
@@ -184,7 +207,7 @@ pub(super) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: us
     let landed = unsafe { arch::resume(control.as_ptr().cast(), word, tag) };
     // SAFETY: just landed.
     unsafe { come_home::<X>(&landed, &raw mut home) }.announce();
-    landed
+    Packed::pack(landed)
 }
 
 /// [`super::resume_then`], watched.
