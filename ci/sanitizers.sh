@@ -14,9 +14,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # What hits a guard on purpose dies as without a sanitizer, and what asks for too much
-# memory gets none.
+# memory gets none. Forked children may have threads.
 options=handle_segv=0:allow_user_segv_handler=1:allocator_may_return_null=1
-export ASAN_OPTIONS=$options TSAN_OPTIONS=$options
+export ASAN_OPTIONS=$options TSAN_OPTIONS=$options:die_after_fork=0
 
 # Runs cargo for a sanitizer.
 for_sanitizer() { # address|thread <cargo's command> <its flags ...>
@@ -69,8 +69,8 @@ planted_in_rust() { # address|thread <bug> <what is said>
 address() {
     local files
     # The tests of the C ABI are for other libraries, too, and do not clean up.
-    mapfile -t files < <(sed -n '/^\[\[test]]/ { n; s/name = "\(.*\)"/--test=\1/p }' Cargo.toml)
-    suite address --lib "${files[@]/--test=c_*/--lib}"
+    mapfile -t files < <(sed -n '/^\[\[test]]/ { n; /"c_/d; s/name = "\(.*\)"/--test=\1/p }' Cargo.toml)
+    suite address --lib "${files[@]}"
     ASAN_OPTIONS+=:detect_leaks=0 suite address --test='c_*'
     planted_in_rust address heap 'heap-use-after-free'
     planted_in_rust address leak 'detected memory leaks'

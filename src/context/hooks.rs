@@ -43,6 +43,8 @@ pub(super) struct Known {
     side: Side,
     /// Valgrind's number for the stack.
     number: usize,
+    /// Where its first frame begins, below the slot.
+    start: usize,
 }
 
 impl Side {
@@ -61,7 +63,7 @@ impl Known {
         let size = stack.end.addr() - stack.start.addr();
         let side = Side { bottom: stack.start.cast(), size, ..Side::UNKNOWN };
         if cfg!(siding_no_hooks) {
-            return Known { side, number: 0 };
+            return Known { side, number: 0, start: 0 };
         }
         let Sanitizer { start_switch, register_root, switch_to_fiber, .. } = arch::sanitizer();
         if start_switch.is_some() || switch_to_fiber.is_some() || valgrind::is_memcheck() {
@@ -72,7 +74,8 @@ impl Known {
             // SAFETY: memory that stays until `end` says otherwise.
             unsafe { register(side.bottom, size) };
         }
-        Known { side, number: valgrind::register(stack.start.addr()..stack.end.addr()) }
+        let number = valgrind::register(stack.start.addr()..stack.end.addr());
+        Known { side, number, start: 0 }
     }
 
     /// The context ends, and its stack may go.
@@ -202,7 +205,7 @@ impl Packed {
 pub(super) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: usize) -> Packed {
     let mut home = Side::UNKNOWN;
     // SAFETY: the switch follows; both sides stay meanwhile.
-    unsafe { tell(&raw mut home, side(control)) }.announce();
+    unsafe { tell(&raw mut home, inside(control)) }.announce();
     // SAFETY: by this function's contract.
     let landed = unsafe { arch::resume(control.as_ptr().cast(), word, tag) };
     // SAFETY: just landed.
@@ -226,7 +229,7 @@ pub(super) unsafe fn resume_then<X>(
 ) -> c_int {
     let mut home = Side::UNKNOWN;
     // SAFETY: the switch follows; both sides stay meanwhile.
-    unsafe { tell(&raw mut home, side(control)) }.announce();
+    unsafe { tell(&raw mut home, inside(control)) }.announce();
     let link = control.as_ptr().cast();
     // SAFETY: by this function's contract.
     let landed = unsafe { arch::stub::resume_here(link, Word::uninit(), tag) };
@@ -247,9 +250,10 @@ unsafe fn come_home<X>(landed: &Landed, home: *mut Side) -> Departure {
     let control = unsafe { NonNull::new_unchecked(landed.link.cast::<Control<X>>()) };
     if landed.tag != tag::PAUSED {
         // SAFETY: valid as long as its context is in use.
-        let (bottom, top) = unsafe { control.as_ref() }.bounds();
-        // Memcheck takes what lies below the last frame for inaccessible.
-        valgrind::make_undefined(bottom..top);
+        let control = unsafe { control.as_ref() };
+        // Memcheck takes what lies below the last frame for inaccessible; the next closure
+        // may be larger. The slot holds what it answers.
+        valgrind::make_undefined(control.bottom..control.known.start);
     }
     // SAFETY: the switch is over; both sides stay.
     unsafe { tell(side(control), home) }
@@ -262,7 +266,17 @@ unsafe fn come_home<X>(landed: &Landed, home: *mut Side) -> Departure {
 #[inline(always)]
 pub(super) unsafe fn hand_over<X>(from: NonNull<Control<X>>, to: NonNull<Control<X>>) {
     // SAFETY: the switch follows; both sides stay meanwhile.
-    unsafe { tell(side(from), side(to)) }.announce();
+    unsafe { tell(side(from), inside(to)) }.announce();
+}
+
+/// The inside of a context that is about to be entered.
+fn inside<X>(mut control: NonNull<Control<X>>) -> *mut Side {
+    // SAFETY: a control block is valid while its context is in use.
+    let block = unsafe { control.as_mut() };
+    if block.is_fresh() {
+        block.known.start = block.link.inner.sp;
+    }
+    side(control)
 }
 
 fn side<X>(control: NonNull<Control<X>>) -> *mut Side {
