@@ -107,8 +107,8 @@ for target in "$@"; do
         need valgrind valgrind
     fi
     build
-    cases=$("${emulator[@]}" "$program")
-    mapfile -t cases <<<"$cases"
+    names=$("${emulator[@]}" "$program")
+    mapfile -t cases <<<"$names"
     { echo case,instructions && count "${cases[@]}"; } >"$work/$target.csv"
     added=$(hooks)
     echo "$added" >>"$work/$target.csv"

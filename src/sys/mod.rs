@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 
+#[cfg_attr(miri, path = "memory_miri.rs")]
 mod memory;
 mod signals;
 #[cfg(feature = "capi")]
@@ -38,6 +39,9 @@ pub(crate) fn signal_frame_size() -> usize {
     const AT_MINSIGSTKSZ: libc::c_ulong = 51;
     static SIZE: OnceLock<usize> = OnceLock::new();
     *SIZE.get_or_init(|| {
+        if cfg!(miri) {
+            return libc::MINSIGSTKSZ;
+        }
         // SAFETY: getauxval has no preconditions and answers 0 for what it does not know.
         let told = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
         told.max(libc::MINSIGSTKSZ)
@@ -55,7 +59,7 @@ pub(crate) fn max_map_count() -> Option<usize> {
 /// Asked once: threads inherit it, and a program has it from its start or not at all.
 pub(crate) fn shadow_stack_active() -> bool {
     static ACTIVE: OnceLock<bool> = OnceLock::new();
-    *ACTIVE.get_or_init(ask_for_shadow_stack)
+    !cfg!(miri) && *ACTIVE.get_or_init(ask_for_shadow_stack)
 }
 
 fn ask_for_shadow_stack() -> bool {
@@ -148,6 +152,9 @@ pub(crate) fn set_errno(errno: libc::c_int) {
 
 /// Has `prepare` called before each fork of this process, and one of the others after it.
 pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
+    if cfg!(miri) {
+        return;
+    }
     // Without memory for the handlers a fork is what it was without them.
     // SAFETY: functions without arguments that live as long as the process.
     unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
@@ -160,6 +167,9 @@ pub(crate) fn fork_generation() -> usize {
     static REGISTER: Once = Once::new();
     extern "C" fn in_child() {
         FORKS.fetch_add(1, Ordering::Relaxed);
+    }
+    if cfg!(miri) {
+        return 0;
     }
     REGISTER.call_once(|| {
         // SAFETY: the handler is async-signal-safe and lives as long as the process.
