@@ -43,9 +43,10 @@ fn body(n: usize, bug: &str) -> usize {
             *held
         }
         "unset" => {
-            let unset = black_box(MaybeUninit::<usize>::uninit());
+            let unset = MaybeUninit::<[usize; 8]>::uninit();
+            let unset: *const usize = black_box(&unset).as_ptr().cast();
             // SAFETY: not at all.
-            if unsafe { unset.assume_init() } == n { *held } else { n }
+            if unsafe { unset.read() } == n { *held } else { n }
         }
         _ => *held,
     }
