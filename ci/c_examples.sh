@@ -52,8 +52,7 @@ found() { # <message> <command ...>
     ((status != 0)) || { cat "$work/out"; die "a planted bug is not found: $*"; }
 }
 
-# Stacks are a guard apart: a stack pointer that moves that far is on another one.
-memcheck=(valgrind -q --max-stackframe=65536 --error-exitcode=99 --exit-on-first-error=yes)
+memcheck=(valgrind -q --error-exitcode=99 --exit-on-first-error=yes)
 
 on_gnu() {
     local source name cc

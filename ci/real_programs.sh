@@ -43,7 +43,7 @@ device() {
     "$work/device" >"$work/out" || die "the device fails with libcrypto's jobs"
     with_siding "$work/err" "$work/device" >"$work/out" || { cat "$work/err"; die "the device fails"; }
     count device 200 "$work/err"
-    with_siding "$work/err" valgrind -q --max-stackframe=65536 --error-exitcode=99 "$work/device" >"$work/out" ||
+    with_siding "$work/err" valgrind -q --error-exitcode=99 "$work/device" >"$work/out" ||
         { cat "$work/err"; die "the device fails under memcheck"; }
 }
 

@@ -71,6 +71,15 @@ for component in rustfmt clippy; do
     rustup component list --installed | grep -q "^$component" ||
         rustup component add "$component" || die "rustup has no component $component"
 done
+if [[ " $* " == *" tools "* ]]; then
+    # Miri, and ThreadSanitizer's own std.
+    components=$(rustup +nightly component list --installed 2>/dev/null || true)
+    for component in miri rust-src; do
+        grep -q "^$component" <<<"$components" ||
+            rustup toolchain install nightly --profile minimal --component miri --component rust-src ||
+            die "rustup has no nightly toolchain with miri and rust-src"
+    done
+fi
 installed=$(rustup target list --installed)
 for target in "$@"; do
     [[ $target == tools ]] || grep -qx "$target" <<<"$installed" ||

@@ -4,6 +4,11 @@
     allow(dead_code, unused_imports, reason = "for a driver of jobs")
 )]
 
+// First: its `thread_local!` is for all that follow.
+#[cfg(miri)]
+#[macro_use]
+mod local;
+
 pub mod coroutine;
 #[cfg(feature = "future")]
 pub mod future;

@@ -22,9 +22,10 @@
 use core::mem::MaybeUninit;
 
 // `build.rs` turns other targets away with a sentence.
-#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
-#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
-#[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
+#[cfg_attr(all(not(miri), target_arch = "x86_64"), path = "x86_64.rs")]
+#[cfg_attr(all(not(miri), target_arch = "aarch64"), path = "aarch64.rs")]
+#[cfg_attr(all(not(miri), target_arch = "riscv64"), path = "riscv64.rs")]
+#[cfg_attr(miri, path = "miri.rs")]
 pub(crate) mod imp;
 
 #[cfg_attr(siding_outline, path = "outline.rs")]

@@ -3,10 +3,10 @@
 //! None of these functions may be inlined into another crate: they name hidden
 //! symbols, which a Rust `dylib` could not link.
 
-use core::ffi::c_uint;
-use core::ptr;
 #[cfg(feature = "capi")]
-use core::{ffi::c_int, mem};
+use core::ffi::c_int;
+use core::ffi::c_uint;
+use core::{mem, ptr};
 
 use super::{Landed, Link, Word, Words};
 
@@ -52,6 +52,10 @@ pub(crate) struct Sanitizer {
 /// static programs too.
 #[inline(never)]
 pub(crate) fn sanitizer() -> Sanitizer {
+    if cfg!(miri) {
+        // SAFETY: nothing is a value of each field.
+        return unsafe { mem::zeroed() };
+    }
     // SAFETY: laid out like this; nobody writes to it once the program runs.
     unsafe { asm_sanitizer }
 }
@@ -59,7 +63,7 @@ pub(crate) fn sanitizer() -> Sanitizer {
 /// The address a fresh context starts at, for [`arm`](super::arm).
 #[inline(never)]
 pub(crate) fn prepare() -> usize {
-    asm_trampoline as *const () as usize
+    if cfg!(miri) { 1 } else { asm_trampoline as *const () as usize }
 }
 
 /// [`resume`](super::resume) by the stub: unwinding through it is sound.

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 #[cfg(feature = "capi")]
 use super::Then;
 use super::{Control, Landed, Word, tag};
-use crate::arch::{self, Sanitizer};
+use crate::arch::{self, Link, Sanitizer};
 use crate::stack::valgrind;
 
 /// Whether anybody has to be told of switches: set before the first context is there.
@@ -43,6 +43,8 @@ pub(super) struct Known {
     side: Side,
     /// Valgrind's number for the stack.
     number: usize,
+    /// Where its first frame begins, below the slot.
+    start: usize,
 }
 
 impl Side {
@@ -61,7 +63,7 @@ impl Known {
         let size = stack.end.addr() - stack.start.addr();
         let side = Side { bottom: stack.start.cast(), size, ..Side::UNKNOWN };
         if cfg!(siding_no_hooks) {
-            return Known { side, number: 0 };
+            return Known { side, number: 0, start: 0 };
         }
         let Sanitizer { start_switch, register_root, switch_to_fiber, .. } = arch::sanitizer();
         if start_switch.is_some() || switch_to_fiber.is_some() || valgrind::is_memcheck() {
@@ -72,7 +74,8 @@ impl Known {
             // SAFETY: memory that stays until `end` says otherwise.
             unsafe { register(side.bottom, size) };
         }
-        Known { side, number: valgrind::register(stack.start.addr()..stack.end.addr()) }
+        let number = valgrind::register(stack.start.addr()..stack.end.addr());
+        Known { side, number, start: 0 }
     }
 
     /// The context ends, and its stack may go.
@@ -170,21 +173,44 @@ unsafe fn tell(from: *mut Side, to: *mut Side) -> Departure {
     Departure { switch: sanitizer.switch_to_fiber, fiber: unsafe { (*to).fiber } }
 }
 
+/// What lands, in two registers: one on the stack would slow down the unwatched, too.
+pub(super) struct Packed {
+    word: Word,
+    /// The tag in the bits that are zero in the address of a link.
+    link: *mut Link,
+}
+
+impl Packed {
+    const BITS: usize = align_of::<Link>() - 1;
+
+    #[inline(always)]
+    fn pack(landed: Landed) -> Self {
+        const { assert!(tag::CANCEL.next_power_of_two() <= Self::BITS) };
+        Packed { word: landed.word, link: landed.link.map_addr(|link| link | landed.tag) }
+    }
+
+    #[inline(always)]
+    pub(super) fn unpack(self) -> Landed {
+        let tag = self.link.addr() & Self::BITS;
+        Landed { link: self.link.map_addr(|link| link & !Self::BITS), word: self.word, tag }
+    }
+}
+
 /// [`super::resume`], watched.
 ///
 /// # Safety
 /// As there.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: usize) -> Landed {
+pub(super) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: usize) -> Packed {
     let mut home = Side::UNKNOWN;
     // SAFETY: the switch follows; both sides stay meanwhile.
-    unsafe { tell(&raw mut home, side(control)) }.announce();
+    unsafe { tell(&raw mut home, inside(control)) }.announce();
     // SAFETY: by this function's contract.
     let landed = unsafe { arch::resume(control.as_ptr().cast(), word, tag) };
     // SAFETY: just landed.
     unsafe { come_home::<X>(&landed, &raw mut home) }.announce();
-    landed
+    Packed::pack(landed)
 }
 
 /// [`super::resume_then`], watched.
@@ -203,7 +229,7 @@ pub(super) unsafe fn resume_then<X>(
 ) -> c_int {
     let mut home = Side::UNKNOWN;
     // SAFETY: the switch follows; both sides stay meanwhile.
-    unsafe { tell(&raw mut home, side(control)) }.announce();
+    unsafe { tell(&raw mut home, inside(control)) }.announce();
     let link = control.as_ptr().cast();
     // SAFETY: by this function's contract.
     let landed = unsafe { arch::stub::resume_here(link, Word::uninit(), tag) };
@@ -224,9 +250,10 @@ unsafe fn come_home<X>(landed: &Landed, home: *mut Side) -> Departure {
     let control = unsafe { NonNull::new_unchecked(landed.link.cast::<Control<X>>()) };
     if landed.tag != tag::PAUSED {
         // SAFETY: valid as long as its context is in use.
-        let (bottom, top) = unsafe { control.as_ref() }.bounds();
-        // Memcheck takes what lies below the last frame for inaccessible.
-        valgrind::make_undefined(bottom..top);
+        let control = unsafe { control.as_ref() };
+        // Memcheck takes what lies below the last frame for inaccessible; the next closure
+        // may be larger. The slot holds what it answers.
+        valgrind::make_undefined(control.bottom..control.known.start);
     }
     // SAFETY: the switch is over; both sides stay.
     unsafe { tell(side(control), home) }
@@ -239,7 +266,17 @@ unsafe fn come_home<X>(landed: &Landed, home: *mut Side) -> Departure {
 #[inline(always)]
 pub(super) unsafe fn hand_over<X>(from: NonNull<Control<X>>, to: NonNull<Control<X>>) {
     // SAFETY: the switch follows; both sides stay meanwhile.
-    unsafe { tell(side(from), side(to)) }.announce();
+    unsafe { tell(side(from), inside(to)) }.announce();
+}
+
+/// The inside of a context that is about to be entered.
+fn inside<X>(mut control: NonNull<Control<X>>) -> *mut Side {
+    // SAFETY: a control block is valid while its context is in use.
+    let block = unsafe { control.as_mut() };
+    if block.is_fresh() {
+        block.known.start = block.link.inner.sp;
+    }
+    side(control)
 }
 
 fn side<X>(control: NonNull<Control<X>>) -> *mut Side {

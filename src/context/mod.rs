@@ -286,7 +286,7 @@ fn slot<X, F, R>(control: NonNull<Control<X>>) -> NonNull<Slot<F, R>> {
 pub(crate) unsafe fn resume<X>(control: NonNull<Control<X>>, word: Word, tag: usize) -> Landed {
     if hooks::watched() {
         // SAFETY: by the contract of this function.
-        return unsafe { hooks::resume(control, word, tag) };
+        return unsafe { hooks::resume(control, word, tag) }.unpack();
     }
     // switch 3/7: the last generic line; what comes back says who came, and how.
     // SAFETY: by the contract of this function; the entry lets no panic out.

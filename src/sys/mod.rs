@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub mod fault;
 #[cfg(not(siding_faults))]
 mod fault;
+#[cfg_attr(miri, path = "memory_miri.rs")]
 mod memory;
 mod signals;
 #[cfg(feature = "capi")]
@@ -54,6 +55,9 @@ pub(crate) fn signal_frame_size() -> usize {
     const AT_MINSIGSTKSZ: libc::c_ulong = 51;
     static SIZE: AtomicUsize = AtomicUsize::new(0);
     asked_once(&SIZE, || {
+        if cfg!(miri) {
+            return libc::MINSIGSTKSZ;
+        }
         // SAFETY: getauxval has no preconditions and answers 0 for what it does not know.
         let told = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
         told.max(libc::MINSIGSTKSZ)
@@ -80,7 +84,7 @@ pub(crate) fn max_map_count() -> Option<usize> {
 pub(crate) fn shadow_stack_active() -> bool {
     static ANSWER: AtomicUsize = AtomicUsize::new(0);
     const NO: usize = 1;
-    asked_once(&ANSWER, || NO + usize::from(ask_for_shadow_stack())) != NO
+    !cfg!(miri) && asked_once(&ANSWER, || NO + usize::from(ask_for_shadow_stack())) != NO
 }
 
 fn ask_for_shadow_stack() -> bool {
@@ -181,7 +185,7 @@ pub(crate) fn at_fork(
     parent: extern "C" fn(),
     child: extern "C" fn(),
 ) {
-    if done.load(Ordering::Acquire) {
+    if cfg!(miri) || done.load(Ordering::Acquire) {
         return;
     }
     // Without memory for the handlers a fork is what it was without them.

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Is Miri content, and does it find a bug in a job?
+#   ci/miri.sh
+# It interprets Rust alone, and checks what no tool at run time can: aliasing, the validity of
+# every value, provenance. A context is a thread there (src/arch/miri.rs). Of the suite runs
+# what says something on such contexts, less the tests in ci/miri.txt.
+. "$(dirname "$0")/lib.sh"
+
+FILES=(coroutine drops job wait_ctx)
+# Time and files are the machine's; the switch turns pointers into words and back.
+export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-permissive-provenance"
+export RUST_TEST_THREADS=1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+miri=(cargo +nightly miri)
+where=(--quiet --target-dir "$CARGO_TARGET_DIR/ci/miri" --package)
+
+skips=(--exact)
+while read -r test; do
+    skips+=(--skip "$test")
+done < <(sed -E '/^#/d; s/ .*//' ci/miri.txt)
+
+status=0
+timeout 900 "${miri[@]}" test "${where[@]}" siding --lib "${FILES[@]/#/--test=}" -- "${skips[@]}" \
+    >"$work/log" 2>&1 || status=$?
+((status == 0)) || { tail -n 200 "$work/log" && die "Miri is not content"; }
+awk '/^test result: / { passed += $4; files++ }
+     END { print "Miri: " passed " tests in " files " files passed"; exit !passed }' "$work/log"
+
+planted=("${miri[@]}" run "${where[@]}" siding-planted --)
+"${planted[@]}" >"$work/log" 2>&1 || { cat "$work/log" && die "not content without a bug"; }
+for bug in 'heap has been freed' 'unset uninitialized' 'race Data race' 'leak memory leaked'; do
+    status=0
+    "${planted[@]}" "${bug%% *}" >"$work/log" 2>&1 || status=$?
+    grep -q "${bug#* }" "$work/log" || status=0
+    ((status != 0)) || { cat "$work/log" && die "the planted bug (${bug%% *}) is not found"; }
+    echo "Miri: ${bug%% *} is found"
+done
