@@ -59,6 +59,7 @@ impl Tasks {
         let token = job.token();
         let task = self.slots[token].take().expect("a live job has a task");
         self.free.push(token);
+        task.ended.lose_job();
         task.ended
     }
 
