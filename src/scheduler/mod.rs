@@ -464,4 +464,19 @@ mod tests {
         scheduler.run().unwrap();
         assert_eq!(turns.get(), 1);
     }
+
+    #[test]
+    fn jobs_with_wake_handles_leave_nothing_behind_where_nobody_asks_for_a_deadlock() {
+        let scheduler = Scheduler::new().unwrap();
+        for _ in 0..100 {
+            let body = || {
+                let wake = wake_handle().unwrap();
+                wake.wake();
+                job::pause()
+            };
+            scheduler.spawn(body).unwrap();
+            while scheduler.turn(Some(Duration::ZERO)).unwrap() != Turn::Idle {}
+        }
+        assert!(scheduler.0.tasks.borrow().holders() <= 1);
+    }
 }
