@@ -19,14 +19,15 @@ pub(super) struct Tasks {
     /// Jobs that had a wake handle when they began to wait. One that has none then gets none:
     /// only its own code makes the first.
     holders: Vec<usize>,
+    /// By token: among `holders`, for this job or one before it. So they stay few even if
+    /// nobody ever asks.
+    listed: Vec<bool>,
 }
 
 struct Task {
     job: Raw,
     wait: Wait,
     waits: bool,
-    /// Among `holders`.
-    holds: bool,
     /// The descriptors it is registered for.
     fds: Vec<RawFd>,
     ended: Rc<dyn Ended>,
@@ -37,6 +38,11 @@ impl Tasks {
         self.slots.len() - self.free.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn holders(&self) -> usize {
+        self.holders.len()
+    }
+
     pub(super) fn jobs(&self) -> Vec<Raw> {
         self.slots.iter().flatten().map(|task| task.job).collect()
     }
@@ -44,12 +50,13 @@ impl Tasks {
     /// Adds a job that is in the queue; returns its token.
     pub(super) fn insert(&mut self, job: Raw, ended: Rc<dyn Ended>) -> usize {
         let wait = Wait::Yield;
-        let task = Some(Task { job, wait, waits: false, holds: false, fds: Vec::new(), ended });
+        let task = Some(Task { job, wait, waits: false, fds: Vec::new(), ended });
         if let Some(token) = self.free.pop() {
             self.slots[token] = task;
             token
         } else {
             self.slots.push(task);
+            self.listed.push(false);
             self.slots.len() - 1
         }
     }
@@ -59,6 +66,7 @@ impl Tasks {
         let token = job.token();
         let task = self.slots[token].take().expect("a live job has a task");
         self.free.push(token);
+        task.ended.lose_job();
         task.ended
     }
 
@@ -76,8 +84,8 @@ impl Tasks {
         let Some(Some(task)) = self.slots.get_mut(token) else { return };
         task.wait = wait;
         task.waits = true;
-        if job.has_outside_handle() && !task.holds {
-            task.holds = true;
+        if job.has_outside_handle() && !self.listed[token] {
+            self.listed[token] = true;
             self.holders.push(token);
         }
         let registered = match wait {
@@ -133,13 +141,14 @@ impl Tasks {
 
     /// Whether any waiting job has a wake handle outside.
     pub(super) fn has_outside_handle(&mut self) -> bool {
-        while let Some(token) = self.holders.last() {
-            if let Some(Some(task)) = self.slots.get_mut(*token) {
-                task.holds = task.waits && task.job.has_outside_handle();
-                if task.holds {
-                    return true;
-                }
+        while let Some(&token) = self.holders.last() {
+            if let Some(Some(task)) = self.slots.get(token)
+                && task.waits
+                && task.job.has_outside_handle()
+            {
+                return true;
             }
+            self.listed[token] = false;
             self.holders.pop();
         }
         false
