@@ -6,7 +6,7 @@
 # What a module may name: a module, or a single item of one.
 allowed() {
     case $1 in
-        arch | sys) ;;
+        arch | guide | sys) ;;
         stack) echo sys arch::STACK_ALIGN arch::client_request ;;
         context) echo arch stack ;;
         coroutine) echo context stack ;;

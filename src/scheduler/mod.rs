@@ -35,6 +35,7 @@ use crate::sys;
 mod join;
 mod poll;
 mod room;
+mod stats;
 mod tasks;
 
 pub use crate::job::{
@@ -42,6 +43,7 @@ pub use crate::job::{
 };
 pub use join::{JoinError, JoinHandle};
 pub use room::Config;
+pub use stats::Stats;
 
 use join::Shared;
 use poll::Poll;
