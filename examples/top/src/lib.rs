@@ -44,6 +44,8 @@ impl Sample {
 /// Draws one sample after another.
 pub struct Watch<B: Backend> {
     terminal: Terminal<B>,
+    /// Gives the terminal back, also after a panic or when a job is cancelled.
+    _restore: Option<Restore>,
     last: Option<Sample>,
     /// Turns a second, the last ones.
     turns: VecDeque<u64>,
@@ -52,13 +54,14 @@ pub struct Watch<B: Backend> {
 impl Watch<CrosstermBackend<Stdout>> {
     /// Takes the terminal over until it is dropped. `None` if there is none.
     pub fn begin() -> Option<Self> {
-        stdout().is_terminal().then(|| Watch::new(ratatui::init()))
+        let init = || Watch { _restore: Some(Restore), ..Watch::new(ratatui::init()) };
+        stdout().is_terminal().then(init)
     }
 }
 
 impl<B: Backend> Watch<B> {
     pub fn new(terminal: Terminal<B>) -> Self {
-        Watch { terminal, last: None, turns: VecDeque::new() }
+        Watch { terminal, _restore: None, last: None, turns: VecDeque::new() }
     }
 
     /// What it draws on.
@@ -194,7 +197,6 @@ pub fn job(spawner: Spawner) -> io::Result<()> {
     let Some(mut watch) = Watch::begin() else {
         return Err(io::Error::other("--watch wants a terminal"));
     };
-    let _restore = Restore;
     while let Some(stats) = spawner.stats()
         && stats.live > 1
         && !asked_to_stop()?
@@ -207,7 +209,6 @@ pub fn job(spawner: Spawner) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the terminal back, also when the job is cancelled or panics.
 struct Restore;
 
 impl Drop for Restore {
