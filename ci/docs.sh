@@ -57,6 +57,7 @@ shell_commands() {
                 left=$((left + 1))
             elif [[ -n $line ]]; then
                 # Wherever this build puts things.
+                # shellcheck disable=SC2001 # a word, not a part of one
                 sed "s@\btarget/@$CARGO_TARGET_DIR/@g" <<<"$line" >>"$work/script"
                 commands=$((commands + 1))
             fi
