@@ -38,6 +38,7 @@ mod error;
 mod join;
 mod poll;
 mod room;
+mod stats;
 mod tasks;
 
 pub use crate::job::{
@@ -46,6 +47,7 @@ pub use crate::job::{
 pub use error::RunError;
 pub use join::{JoinError, JoinHandle};
 pub use room::Config;
+pub use stats::Stats;
 
 use join::{Shared, Tell};
 use poll::Poll;

@@ -22,6 +22,9 @@ pub(super) struct Tasks {
     /// By token: among `holders`, for this job or one before it. So they stay few even if
     /// nobody ever asks.
     listed: Vec<bool>,
+    /// Ever.
+    pub(super) ended: u64,
+    pub(super) woken: u64,
 }
 
 struct Task {
@@ -64,6 +67,7 @@ impl Tasks {
     /// Removes a job that waits for nothing; returns who wants to know that it ended.
     pub(super) fn remove(&mut self, job: Raw) -> Rc<dyn Ended> {
         let token = job.token();
+        self.ended += 1;
         let task = self.slots[token].take().expect("a live job has a task");
         self.free.push(token);
         task.ended.lose_job();
@@ -110,6 +114,7 @@ impl Tasks {
     /// Somebody used a wake handle of the job.
     pub(super) fn woken(&mut self, token: usize, poll: &Poll, queue: &Queue) {
         let Some(Some(task)) = self.slots.get(token) else { return };
+        self.woken += 1;
         if matches!(task.wait, Wait::Wake { .. } | Wait::Resume) {
             self.end_wait(token, Outcome::Ready, poll, queue);
         }
@@ -133,6 +138,11 @@ impl Tasks {
     /// otherwise it is in the queue.
     pub(super) fn forget_wait(&mut self, job: Raw, poll: &Poll) -> bool {
         self.withdraw(job.token(), poll).is_some()
+    }
+
+    /// How many jobs wait for an instant.
+    pub(super) fn timed(&self) -> usize {
+        self.deadlines.len()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
