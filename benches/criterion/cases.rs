@@ -8,13 +8,13 @@ use siding::coroutine::{Coroutine, CoroutineState};
 use siding::job::{self, Progress};
 use siding::scheduler::{Scheduler, yield_now};
 
-pub fn all<M: Measurement>(c: &mut Criterion<M>) {
+pub fn all<M: Measurement + 'static>(c: &mut Criterion<M>) {
     coroutines(c);
     jobs(c);
     scheduler(c);
 }
 
-fn coroutines<M: Measurement>(c: &mut Criterion<M>) {
+fn coroutines<M: Measurement + 'static>(c: &mut Criterion<M>) {
     let mut coroutine: Coroutine<usize, usize, ()> = Coroutine::new(|yielder, mut value| {
         loop {
             value = yielder.suspend(value);
@@ -31,7 +31,7 @@ fn coroutines<M: Measurement>(c: &mut Criterion<M>) {
     });
 }
 
-fn jobs<M: Measurement>(c: &mut Criterion<M>) {
+fn jobs<M: Measurement + 'static>(c: &mut Criterion<M>) {
     c.bench_function("job start + finish", |b| {
         b.iter(|| match job::start(|| black_box(1)) {
             Ok(Progress::Finished(value)) => value,
@@ -46,7 +46,7 @@ fn jobs<M: Measurement>(c: &mut Criterion<M>) {
     });
 }
 
-fn scheduler<M: Measurement>(c: &mut Criterion<M>) {
+fn scheduler<M: Measurement + 'static>(c: &mut Criterion<M>) {
     c.bench_function("scheduler, 100 jobs that yield 100 times each", |b| {
         b.iter(|| {
             let scheduler = Scheduler::new().expect("a poller");

@@ -85,9 +85,8 @@ pub fn all(directory: &Path) -> Result<()> {
         ticks: &decades[3..],
         logarithmic: false,
     };
-    // The first few are charged with all that is mapped for many.
     let kib = |row: &Row| {
-        let jobs = jobs(row).filter(|jobs| *jobs >= 1000.0)?;
+        let jobs = jobs(row).filter(|_| !row.bytes.is_nan())?;
         Some((jobs.log10(), row.bytes / 1024.0))
     };
     lines(&memory, &select(&rows, kib), &directory.join("memory.svg"))?;
