@@ -32,7 +32,7 @@ pub fn run(
     let shared = shared()?;
     // SAFETY: this process has one thread.
     match unsafe { libc::fork() } {
-        -1 => return Err(io::Error::last_os_error()),
+        -1 => Err(io::Error::last_os_error()),
         0 => {
             silence();
             // SAFETY: a live Outcome; the parent reads it after this process has ended.

@@ -1,13 +1,13 @@
-//! generator-rs: `LocalGenerator`, each on a mapping guarded by mprotect.
+//! generator-rs, each on a mapping guarded by mprotect.
 
 use std::cell::UnsafeCell;
 use std::io;
 
-use generator::{Gn, LocalGenerator, Scope};
+use generator::{Gn, Scope};
 
 use crate::peer::{Body, Peer, STACK};
 
-pub struct Generator(LocalGenerator<'static, usize, usize>);
+pub struct Generator(generator::Generator<'static, usize, usize>);
 
 /// Calls the body with its scope, behind a shared reference. The scope's own lifetime, which
 /// `Inside` cannot name, ends after the body.
@@ -25,12 +25,7 @@ impl Peer for Generator {
     /// Panics where there is no stack to be had.
     fn start(body: Body<Self>, value: usize) -> io::Result<Self> {
         let words = STACK / size_of::<usize>();
-        let mut job = Generator(Gn::new_scoped_opt_local(words, move |scope| {
-            // SAFETY: `usize` borrows nothing; the parameter is that of `Scope<A, T>`.
-            let scope =
-                unsafe { std::mem::transmute::<_, Scope<'_, 'static, usize, usize>>(scope) };
-            run(body, scope)
-        }));
+        let mut job = Generator(Gn::new_scoped_opt(words, move |scope| run(body, scope)));
         job.0.set_para(value);
         job.0.resume();
         Ok(job)

@@ -55,8 +55,9 @@ static STARTING: AtomicPtr<Contexts> = AtomicPtr::new(ptr::null_mut());
 extern "C" fn entry() {
     let contexts = STARTING.load(Ordering::Relaxed);
     // SAFETY: `on` has just put it there, and its box outlives the job.
-    let (body, value) = unsafe { ((*contexts).body, (*contexts).word) };
-    let value = body(&contexts, value);
+    let body = unsafe { (*contexts).body };
+    // SAFETY: as above.
+    let value = body(&contexts, unsafe { (*contexts).word });
     // SAFETY: as above.
     unsafe { (*contexts).word = value };
     // Returning goes on with the resumer's context.
