@@ -14,7 +14,7 @@ impl Wasmtime {
     fn on(stack: FiberStack, body: Body<Self>, value: usize) -> io::Result<Self> {
         let fiber =
             Fiber::new(stack, move |first, suspend| body(UnsafeCell::from_mut(suspend), first));
-        let mut job = Wasmtime(fiber.map_err(|(error, _)| out_of_stacks(error))?);
+        let mut job = Wasmtime(fiber.map_err(out_of_stacks)?);
         job.resume(value);
         Ok(job)
     }
