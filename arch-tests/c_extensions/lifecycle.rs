@@ -5,6 +5,7 @@
 use std::ffi::c_int;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 
 use super::api::*;
@@ -207,10 +208,7 @@ impl Case {
             Event::CancelDrain => self.cancel(DRAIN),
             // SAFETY: a handle, perhaps a stale one, or of zeros.
             Event::Wake => unsafe { siding_wake(wake) },
-            // SAFETY: as above.
-            Event::WakeFromThread => {
-                thread::spawn(move || unsafe { siding_wake(wake) }).join().unwrap()
-            }
+            Event::WakeFromThread => wake_from_thread(wake),
             Event::WakeFromHandler => wake_from_handler(wake),
             Event::DeviceCompletes => {
                 signal(self.fd);
@@ -293,6 +291,27 @@ impl Case {
         assert_eq!((self.finished.load(SeqCst), self.returned.load(SeqCst)), (before, 1));
         ASYNC_cleanup_thread();
     }
+}
+
+/// One thread for all of them: emulators take long to start one.
+fn wake_from_thread(wake: Wake) {
+    type Order = (Wake, mpsc::Sender<()>);
+    static THREAD: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
+    let thread = THREAD.get_or_init(|| {
+        let (orders, received) = mpsc::channel::<Order>();
+        let obey = move || {
+            for (wake, done) in received {
+                // SAFETY: a handle, perhaps a stale one, or of zeros.
+                unsafe { siding_wake(wake) };
+                done.send(()).unwrap();
+            }
+        };
+        thread::spawn(obey);
+        orders
+    });
+    let (done, wait) = mpsc::channel();
+    thread.send((wake, done)).unwrap();
+    wait.recv().unwrap();
 }
 
 fn wake_from_handler(wake: Wake) {

@@ -42,6 +42,7 @@ pub(crate) struct Core {
     /// The thread was panicking when the cancelling began.
     pub(super) cancelled_in_panic: Cell<bool>,
     pub(super) mode: Cell<CancelMode>,
+    pub(super) name: Cell<Option<&'static str>>,
     /// Tells runs apart: see [`JobId`](super::JobId).
     pub(super) run: Cell<u64>,
     /// The function of C's that it runs, or ran last.
@@ -136,6 +137,7 @@ impl Raw {
             function: Cell::new(0),
             #[cfg(feature = "capi")]
             entry: Cell::new(None),
+            name: Cell::new(None),
             run: Cell::new(RUNS.fetch_add(1 << 32, Ordering::Relaxed)),
         };
         Ok(Raw(memory::context(stack, core)?.into_raw()))
@@ -198,6 +200,7 @@ impl Raw {
         let core = self.core();
         core.mode.set(options.cancel);
         core.driven.set(options.driven);
+        core.name.set(options.name);
         core.kept.start(options.save_fp_control);
         core.at_end.set(if options.wipe { AtEnd::Wipe } else { AtEnd::Nothing });
         if let Some(ctx) = &options.wait_ctx {
