@@ -42,7 +42,6 @@ pub(crate) struct Core {
     /// The thread was panicking when the cancelling began.
     pub(super) cancelled_in_panic: Cell<bool>,
     pub(super) mode: Cell<CancelMode>,
-    pub(super) name: Cell<Option<&'static str>>,
     /// Tells runs apart: see [`JobId`](super::JobId).
     pub(super) run: Cell<u64>,
     /// The function of C's that it runs, or ran last.
@@ -61,6 +60,8 @@ pub(crate) struct Core {
     /// Its place in the table of handles, once C has started it.
     #[cfg(feature = "capi")]
     pub(super) entry: Cell<Option<&'static super::handle::Entry>>,
+    /// For reports.
+    pub(super) name: Cell<Option<&'static str>>,
 }
 
 /// A job's context, by address. `Copy`: the layers above own jobs.
