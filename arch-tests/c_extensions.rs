@@ -9,6 +9,8 @@ mod common;
 mod api;
 #[path = "c_extensions/cancel.rs"]
 mod cancel;
+#[path = "c_extensions/lifecycle.rs"]
+mod lifecycle;
 #[path = "c_extensions/options.rs"]
 mod options;
 #[path = "c_extensions/run.rs"]

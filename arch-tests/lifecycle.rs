@@ -4,7 +4,7 @@
 #![allow(unsafe_code, reason = "a signal handler")]
 
 use std::cell::RefCell;
-use std::io::{PipeWriter, Write};
+use std::io::{PipeReader, PipeWriter, Write};
 use std::panic;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -160,36 +160,7 @@ fn set_up(state: State, mode: CancelMode, inside: [Event; 2], ended: Arc<AtomicU
         let within = Rc::downgrade(&case);
         let inside = move || within.upgrade().iter().for_each(|case| case.inside());
         drop(case);
-        // Any answer is right, as long as there is one.
-        match state {
-            State::Fresh | State::Finished => {}
-            State::Running => inside(),
-            State::Blocked => {
-                let block = job::block_pause();
-                inside();
-                assert!(matches!(park(), Err(WaitError::Blocked | WaitError::Cancelled)));
-                drop(block);
-                let _ = park();
-            }
-            State::Nested => {
-                let nested = move || {
-                    inside();
-                    let _ = job::pause();
-                };
-                let nested: Option<Job<()>> = match job::start(nested).unwrap() {
-                    Progress::Paused(job) => Some(job),
-                    Progress::Finished(()) => None,
-                };
-                let _ = park();
-                drop(nested);
-            }
-            State::Parked => drop(park()),
-            State::Sleeping => drop(sleep(Duration::from_secs(1000))),
-            State::Polling => drop(wait_fd(&reader, Interest::Readable, None)),
-            State::Paused => drop(job::pause()),
-            State::Offloaded => drop(offload(move || working.recv())),
-            State::Yielding => (0..3).for_each(|_| drop(yield_now())),
-        }
+        live(state, inside, &reader, working);
         drop(reader);
     };
     *case.job.borrow_mut() = Some(scheduler.spawn_with(&options, body).unwrap());
@@ -198,6 +169,45 @@ fn set_up(state: State, mode: CancelMode, inside: [Event; 2], ended: Arc<AtomicU
         case.turn();
     }
     case
+}
+
+/// What the job does.
+fn live(
+    state: State,
+    inside: impl FnOnce() + 'static,
+    reader: &PipeReader,
+    working: mpsc::Receiver<()>,
+) {
+    // Any answer is right, as long as there is one.
+    match state {
+        State::Fresh | State::Finished => {}
+        State::Running => inside(),
+        State::Blocked => {
+            let block = job::block_pause();
+            inside();
+            assert!(matches!(park(), Err(WaitError::Blocked | WaitError::Cancelled)));
+            drop(block);
+            let _ = park();
+        }
+        State::Nested => {
+            let nested = move || {
+                inside();
+                let _ = job::pause();
+            };
+            let nested: Option<Job<()>> = match job::start(nested).unwrap() {
+                Progress::Paused(job) => Some(job),
+                Progress::Finished(()) => None,
+            };
+            let _ = park();
+            drop(nested);
+        }
+        State::Parked => drop(park()),
+        State::Sleeping => drop(sleep(Duration::from_secs(1000))),
+        State::Polling => drop(wait_fd(reader, Interest::Readable, None)),
+        State::Paused => drop(job::pause()),
+        State::Offloaded => drop(offload(move || working.recv())),
+        State::Yielding => (0..3).for_each(|_| drop(yield_now())),
+    }
 }
 
 impl Case {

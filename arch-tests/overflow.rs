@@ -199,20 +199,115 @@ mod least {
     }
 }
 
-#[test]
-fn a_job_that_overflows_is_named_if_asked_for_and_dies_all_the_same() {
-    let overflow = |report: bool| {
-        common::fork_and_listen(move || {
-            if report {
-                siding::job::report_overflows().expect("handlers can be had");
-            }
-            let _ = siding::job::start(|| recurse(0, 0));
-        })
-    };
-    let (ending, said) = overflow(true);
-    assert_eq!(ending, common::Ending::Killed(libc::SIGSEGV));
-    assert!(said.contains("siding: stack overflow in a job, run 0x"), "{said}");
-    let (ending, said) = overflow(false);
-    assert_eq!(ending, common::Ending::Killed(libc::SIGSEGV));
-    assert!(!said.contains("siding:"), "{said}");
+mod reports {
+    use std::panic::{self, AssertUnwindSafe};
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use siding::job::{self, Options};
+
+    use super::*;
+
+    fn overflow(options: Options) -> usize {
+        let _ = options.start(|| recurse(0, 0));
+        unreachable!("it dies")
+    }
+
+    #[test]
+    fn a_job_that_overflows_is_named_if_asked_for_and_dies_all_the_same() {
+        let dies = |report: bool, options: Options| {
+            dies_by(libc::SIGSEGV, move || {
+                if report {
+                    job::report_overflows().expect("handlers can be had");
+                }
+                overflow(options);
+            })
+        };
+        let said = dies(true, Options::new().name("the parser"));
+        assert!(
+            said.contains("siding: stack overflow in a job named the parser, run 0x"),
+            "{said}"
+        );
+        let said = dies(true, Options::new());
+        assert!(said.contains("in a job without a name (Options::name), run 0x"), "{said}");
+        let long = "x".repeat(1000).leak();
+        let said = dies(true, Options::new().name(long));
+        assert!(said.contains("xx, run 0x") && said.contains(", on thread "), "{said}");
+        let said = dies(false, Options::new().name("the parser"));
+        assert!(!said.contains("siding:"), "{said}");
+    }
+
+    /// The name is that of the run, not of an earlier one in the same place.
+    #[test]
+    fn a_job_that_is_recycled_does_not_inherit_a_name() {
+        let said = dies_by(libc::SIGSEGV, || {
+            job::report_overflows().expect("handlers can be had");
+            let _ = Options::new().name("the first").start(|| ());
+            overflow(Options::new());
+        });
+        assert!(said.contains("without a name"), "{said}");
+    }
+
+    #[test]
+    fn a_handler_of_before_is_called_as_it_would_have_been() {
+        static EXPECTED: AtomicUsize = AtomicUsize::new(0);
+        extern "C" fn before(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+            // SAFETY: the kernel's, for this call.
+            let info = unsafe { &*info };
+            // SAFETY: a SIGSEGV has an address.
+            let address = unsafe { info.si_addr() }.addr();
+            let expected = EXPECTED.load(Relaxed);
+            let right = (expected.saturating_sub(64 << 10)..expected).contains(&address);
+            // SAFETY: async-signal-safe.
+            unsafe { libc::_exit(if right { 7 } else { 8 }) };
+        }
+        common::exits_with(7, || {
+            // SAFETY: all zero is a valid value.
+            let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+            action.sa_sigaction = before as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            // SAFETY: an async-signal-safe handler.
+            unsafe { libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut()) };
+            job::report_overflows().expect("handlers can be had");
+            let _ = job::start(|| {
+                let here = (&raw const EXPECTED).addr();
+                let local = 0_u8;
+                // The bottom, to a page: the stack is 256 KiB and this frame near its top.
+                EXPECTED.store((&raw const local).addr() - (250 << 10), Relaxed);
+                recurse(0, 0) + here
+            });
+        });
+    }
+
+    #[test]
+    fn a_bound_on_the_use_of_a_stack_is_asserted() {
+        let use_some = |bytes: usize| move || recurse_for(bytes);
+        let (_, little) = job::stack_use(&Options::new(), use_some(0)).unwrap();
+        let (_, much) = job::stack_use(&Options::new(), use_some(50 << 10)).unwrap();
+        let (_, again) = job::stack_use(&Options::new(), use_some(0)).unwrap();
+        assert!(little < 32 << 10 && (50 << 10..100 << 10).contains(&much), "{little} {much}");
+        assert_eq!(little, again, "what another has left does not count");
+        job::assert_stack_use(much, use_some(50 << 10));
+        let fails = || job::assert_stack_use(much / 2, use_some(50 << 10));
+        let payload = panic::catch_unwind(AssertUnwindSafe(fails)).unwrap_err();
+        let said = payload.downcast::<String>().unwrap();
+        assert!(said.contains(&format!("used {much} bytes")), "{said}");
+    }
+
+    #[test]
+    fn what_is_measured_may_pause_and_panic() {
+        let pauses = || {
+            let before = recurse_for(20 << 10);
+            job::pause().unwrap();
+            before
+        };
+        assert!(job::stack_use(&Options::new(), pauses).unwrap().1 > 20 << 10);
+        let panics = || job::assert_stack_use(0, || panic!("on purpose"));
+        let payload = panic::catch_unwind(panics).unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&"on purpose"));
+    }
+
+    fn recurse_for(bytes: usize) -> usize {
+        let here = 0_u8;
+        recurse((&raw const here).addr().saturating_sub(bytes), 0)
+    }
 }

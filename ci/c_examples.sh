@@ -80,6 +80,11 @@ on_gnu() {
     # The row a_cancelled_jobs_errors_stay_off_the_queue.
     crypto=yes build "$work/errors" ci/c_examples/errors.c shared gcc
     run "errors of a cancelled job" errors "$work/errors"
+    # Debian builds its libraries like this.
+    build "$work/overflow" ci/c_examples/overflow.c shared gcc -fno-stack-clash-protection
+    run "an overflow without stack probes" overflow "$work/overflow"
+    (($(grep -c 'siding: stack overflow in a job of the function 0x' "$work/err") == 3)) ||
+        { cat "$work/err"; die "an overflow is not reported"; }
     # The row a_job_may_pause_in_a_catch_handler.
     build "$work/catch" ci/c_examples/catch.cpp shared g++
     run "a pause in a catch handler" catch "$work/catch"

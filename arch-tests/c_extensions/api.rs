@@ -64,6 +64,8 @@ unsafe extern "C" {
     pub safe fn ASYNC_pause_job() -> c_int;
     pub safe fn ASYNC_get_current_job() -> Job;
     pub safe fn ASYNC_init_thread(max: usize, init: usize) -> c_int;
+    pub safe fn ASYNC_block_pause();
+    pub safe fn ASYNC_unblock_pause();
     pub safe fn ASYNC_cleanup_thread();
     pub safe fn OPENSSL_thread_stop();
     pub fn ASYNC_get_wait_ctx(job: Job) -> Ctx;

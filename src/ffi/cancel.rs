@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
+use std::mem;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use crate::job::handle::Handle;
 use crate::job::orphans::{self, GivenUp};
 use crate::job::{self, Callback, Options, Wait, WaitError};
 use crate::scheduler::{Scheduler, Turn};
+use crate::sys;
 
 const ON_WAKE: c_int = 0;
 const DRAIN: c_int = 1;
@@ -29,17 +31,20 @@ type EndedFn = unsafe extern "C" fn(arg: *mut c_void, ret: c_int);
 pub(super) static DRAINED: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    static ORPHANS: RefCell<Option<Rc<Scheduler>>> = const { RefCell::new(None) };
+    /// With the process it belongs to.
+    static ORPHANS: RefCell<Option<(usize, Rc<Scheduler>)>> = const { RefCell::new(None) };
 }
 
 /// The scheduler of this thread's orphans; `None` if there can be none.
 fn scheduler() -> Option<Rc<Scheduler>> {
-    let make = || Scheduler::new().ok().map(Rc::new);
-    let get = |slot: &mut Option<Rc<Scheduler>>| {
-        if slot.is_none() {
-            *slot = make();
+    let forks = sys::fork_generation();
+    let get = |slot: &mut Option<(usize, Rc<Scheduler>)>| {
+        if slot.as_ref().is_none_or(|(theirs, _)| *theirs != forks) {
+            let made = Scheduler::new().ok().map(|scheduler| (forks, Rc::new(scheduler)));
+            // The parent's, in a forked child, stays as it is: its jobs are anybody's here.
+            mem::forget(mem::replace(slot, made));
         }
-        slot.clone()
+        slot.as_ref().map(|(_, scheduler)| Rc::clone(scheduler))
     };
     ORPHANS.try_with(|orphans| get(&mut orphans.borrow_mut())).ok()?
 }

@@ -61,13 +61,12 @@ impl Raw {
     ///
     /// # Safety
     /// It is neither armed nor paused.
-    #[cfg(feature = "capi")]
     pub(super) unsafe fn clean(self) {
         // SAFETY: nothing lives there, by this function's contract.
         unsafe { stack::wipe(self.below_control()) };
     }
 
-    fn below_control(self) -> Range<*mut u8> {
+    pub(super) fn below_control(self) -> Range<*mut u8> {
         let (bottom, control) = self.bounds();
         let pointer = self.0.as_ptr().cast::<u8>();
         pointer.with_addr(bottom)..pointer.with_addr(control)

@@ -60,6 +60,8 @@ pub(crate) struct Core {
     /// Its place in the table of handles, once C has started it.
     #[cfg(feature = "capi")]
     pub(super) entry: Cell<Option<&'static super::handle::Entry>>,
+    /// For reports.
+    pub(super) name: Cell<Option<&'static str>>,
 }
 
 /// A job's context, by address. `Copy`: the layers above own jobs.
@@ -136,6 +138,7 @@ impl Raw {
             function: Cell::new(0),
             #[cfg(feature = "capi")]
             entry: Cell::new(None),
+            name: Cell::new(None),
             run: Cell::new(RUNS.fetch_add(1 << 32, Ordering::Relaxed)),
         };
         Ok(Raw(memory::context(stack, core)?.into_raw()))
@@ -198,6 +201,7 @@ impl Raw {
         let core = self.core();
         core.mode.set(options.cancel);
         core.driven.set(options.driven);
+        core.name.set(options.name);
         core.kept.start(options.save_fp_control);
         core.at_end.set(if options.wipe { AtEnd::Wipe } else { AtEnd::Nothing });
         if let Some(ctx) = &options.wait_ctx {

@@ -42,6 +42,8 @@ impl Inbox {
         let mut free = hold();
         while let Some(inbox) = free.pop() {
             if inbox.forks == forks {
+                // Sent to the one before, who did not look.
+                inbox.clear_event();
                 return Ok(inbox);
             }
         }

@@ -45,6 +45,7 @@ mod inbox;
 mod kept;
 #[cfg(feature = "future")]
 mod line;
+mod measure;
 #[cfg(feature = "capi")]
 pub(crate) mod memory;
 #[cfg(not(feature = "capi"))]
@@ -65,6 +66,7 @@ pub(crate) mod woken;
 
 #[cfg(feature = "capi")]
 pub(crate) use at_end::deepest;
+pub use measure::{assert_stack_use, stack_use};
 pub use overflow::report_overflows;
 pub(crate) use pool::census;
 #[cfg(feature = "capi")]
@@ -117,6 +119,7 @@ pub struct Options {
     pub(crate) save_fp_control: bool,
     pub(crate) wipe: bool,
     pub(crate) driven: bool,
+    pub(crate) name: Option<&'static str>,
     pub(crate) wait_ctx: Option<WaitCtx>,
 }
 
@@ -282,6 +285,7 @@ impl Options {
             save_fp_control: false,
             wipe: false,
             driven: false,
+            name: None,
             wait_ctx: None,
         }
     }
@@ -313,6 +317,12 @@ impl Options {
     /// stack is [locked](StackConfig::lock).
     pub const fn wipe(mut self, wipe: bool) -> Self {
         self.wipe = wipe;
+        self
+    }
+
+    /// What [`report_overflows`] calls the job.
+    pub const fn name(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
         self
     }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::core::{self, Raw};
 use super::handle::{self, GIVEN_UP, Handle, NOBODY, Ready, Unusable, each, this_thread};
 use super::wait_ctx::WaitCtx;
-use super::{current, pool, trace};
+use super::{current, pool, trace, woken};
 use crate::context::tag;
 
 /// This thread ends. Jobs that it ended inside of, by `pthread_exit`, are unwound and over;
@@ -33,11 +33,12 @@ pub(super) fn bury() {
     }
 }
 
-/// In a forked child: only this thread is left.
+/// In a forked child: only this thread is left, and it does not wait for the jobs that it has
+/// given up in the parent.
 pub(super) fn orphan_others() {
     let me = this_thread();
     each(|entry| {
-        if entry.owner.load(Ordering::Relaxed) & !GIVEN_UP != me {
+        if entry.owner.load(Ordering::Relaxed) != me {
             entry.owner.store(NOBODY, Ordering::Relaxed);
         }
     });
@@ -159,6 +160,8 @@ impl GivenUp {
         self.0.consume_wake();
         if let Some(here) = current::get() {
             self.0.share_driver_of(here);
+            // One that is still queued elsewhere would keep later ones from coming.
+            woken::pass_on();
         }
         woken
     }

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use super::core;
+use super::core::{self, Raw};
 use crate::sys;
 
-/// Has each overflow of a job's stack named on standard error: which job, its stack, its
-/// thread. Then the process dies by SIGSEGV, as it would have, or goes on in the handler that
+/// Has each overflow of a job's stack named on standard error: which job (by its
+/// [name](super::Options::name), C's by their functions), its stack, its thread. Then the process dies by SIGSEGV, as it would have, or goes on in the handler that
 /// was installed before.
 ///
 /// For the whole process; but a thread must have an alternate signal stack for a handler to
@@ -26,12 +26,19 @@ fn look(address: usize) {
         let core = job.core();
         // Frames larger than the guard are not recognised: they fault beyond it.
         if (bottom.saturating_sub(core.stack.guard)..bottom).contains(&address) {
-            let mut line = Line { text: [0; 160], len: 0 };
+            let mut line = Line { text: [0; 240], len: 0 };
             line.push(b"siding: stack overflow in a job");
-            #[cfg(feature = "capi")]
-            if core.function.get() != 0 {
-                line.push(b" of the function 0x");
-                line.number(core.function.get(), 16);
+            match (function(job), core.name.get()) {
+                (Some(function), _) => {
+                    line.push(b" of the function 0x");
+                    line.number(function, 16);
+                }
+                (None, Some(name)) => {
+                    line.push(b" named ");
+                    // All else fits the line.
+                    line.push(&name.as_bytes()[..name.len().min(60)]);
+                }
+                (None, None) => line.push(b" without a name (Options::name)"),
             }
             line.push(b", run 0x");
             line.number(core.run.get() as usize, 16);
@@ -48,9 +55,21 @@ fn look(address: usize) {
     }
 }
 
+/// The function of a job that C has started.
+#[cfg(feature = "capi")]
+fn function(job: Raw) -> Option<usize> {
+    let core = job.core();
+    core.entry.get().filter(|entry| entry.is_live()).map(|_| core.function.get())
+}
+
+#[cfg(not(feature = "capi"))]
+fn function(_: Raw) -> Option<usize> {
+    None
+}
+
 /// Text that is put together without allocating.
 struct Line {
-    text: [u8; 160],
+    text: [u8; 240],
     len: usize,
 }
 

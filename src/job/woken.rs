@@ -69,6 +69,18 @@ pub(crate) fn fd() -> io::Result<RawFd> {
     })
 }
 
+/// Wakes that wait here for jobs which somebody else drives by now go there.
+pub(super) fn pass_on() {
+    let pass_on = |woken: &RefCell<Option<Woken>>| {
+        if let Some(Woken { inbox, handles }) = &mut *woken.borrow_mut() {
+            // The event stays as it is: it is for what is left.
+            inbox.drain(|number| handles.push_back(number));
+        }
+    };
+    // Where it is gone it has passed them on.
+    let _ = WOKEN.try_with(pass_on);
+}
+
 impl Woken {
     fn next(&mut self) -> Option<Handle> {
         loop {

@@ -37,9 +37,7 @@ pub use guarded::GuardedStack;
 pub use mappings::set_mapping_limit;
 pub use pool::{PooledStack, high_water_marks, reserve, set_pool_limit};
 pub use stats::{Stats, stats};
-#[cfg(feature = "capi")]
-pub(crate) use used::depth;
-pub(crate) use used::wipe;
+pub(crate) use used::{depth, wipe};
 
 use crate::arch::STACK_ALIGN;
 use crate::sys;

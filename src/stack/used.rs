@@ -11,7 +11,6 @@ use crate::sys;
 ///
 /// # Safety
 /// The range is readable memory in which nothing runs.
-#[cfg(feature = "capi")]
 pub(crate) unsafe fn depth(stack: Range<*mut u8>) -> usize {
     const WORD: usize = size_of::<usize>();
     let mut at = touched(&stack);

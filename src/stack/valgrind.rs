@@ -30,7 +30,6 @@ pub(crate) fn deregister(stack: usize) {
 }
 
 /// Reading it is no error, whatever it has been used for.
-#[cfg(feature = "capi")]
 pub(crate) fn make_defined(memory: Range<usize>) {
     client_request(&[MAKE_DEFINED, memory.start, memory.len(), 0, 0, 0]);
 }
