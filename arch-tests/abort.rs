@@ -1,16 +1,12 @@
 //! What ends the process, each in a child of its own.
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-mod common;
-
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{process, ptr};
 
-use common::{dies_by, exits_with, passes};
+use crate::common::{dies_by, exits_with, passes};
 use siding::coroutine::{Coroutine, Yielder, scope};
 
 struct SuspendAtDrop<'a>(&'a Yielder<(), ()>);

@@ -6,9 +6,6 @@ use std::hint::black_box;
 
 use siding::coroutine::{Coroutine, CoroutineState, Yielder};
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 type Tracer = Coroutine<(), String, ()>;
 
 /// A coroutine that yields its backtrace at every turn.

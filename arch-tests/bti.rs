@@ -5,15 +5,7 @@
 //! not skip. Other architectures have nothing like it, and no such tests.
 #![allow(unsafe_code)]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-#[allow(dead_code, unused_imports, reason = "a part of it is needed here")]
-#[path = "../src/arch/mod.rs"]
-mod arch;
-mod common;
-
 #[cfg(target_arch = "aarch64")]
-#[path = "bti/pads.rs"]
 mod pads;
 
 // The stub is linked with the library.

@@ -1,8 +1,5 @@
 //! Coroutines: what crosses, who resumes whom, and when it is over.
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 /// Values on their way in and out.
 mod values {
     use std::fmt::Debug;

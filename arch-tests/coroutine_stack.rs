@@ -1,9 +1,6 @@
 //! Where coroutines run: on which stack, how large it must be, and what becomes of it.
 #![allow(unsafe_code, reason = "supplies stacks")]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 use std::cell::Cell;
 use std::hint::black_box;
 use std::mem;

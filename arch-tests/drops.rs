@@ -1,9 +1,6 @@
 //! Whatever a coroutine is given, makes or captures is dropped, and once. Each case for
 //! values that cross in a register and for those that cross by address.
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;

@@ -5,8 +5,6 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::rc::Rc;
 
-#[path = "expect_arch.rs"]
-mod a_machine;
 #[allow(dead_code, reason = "its main")]
 #[path = "../examples/man_page.rs"]
 mod man_page;

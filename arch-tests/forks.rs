@@ -2,9 +2,6 @@
 //! descriptors; and jobs may end a process.
 #![allow(unsafe_code, reason = "forks, and polls")]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 use std::cell::RefCell;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
@@ -17,7 +14,10 @@ use siding::scheduler::{
     Interest, JoinHandle, RunError, Scheduler, Turn, park, sleep, wait_fd, wake_handle, yield_now,
 };
 
-mod common;
+use crate::common;
+
+mod exit;
+mod locks;
 
 fn scheduler() -> Scheduler {
     Scheduler::new().expect("a scheduler")
@@ -154,53 +154,6 @@ fn wakes_in_a_child_are_not_seen_in_the_parent() {
     let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     // SAFETY: one pollfd.
     assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 0) }, 0);
-}
-
-/// `process::exit` destroys the thread-locals of its thread: here those that own jobs, in a
-/// job.
-mod exit {
-    use std::process;
-
-    use super::*;
-
-    thread_local! {
-        static PAUSED: RefCell<Option<Job<()>>> = const { RefCell::new(None) };
-        static SCHEDULER: RefCell<Option<Scheduler>> = const { RefCell::new(None) };
-    }
-
-    #[test]
-    fn a_job_may_exit_the_process_while_others_are_paused() {
-        common::exits_with(7, || {
-            let Ok(Progress::Paused(job)) = job::start(|| job::pause().unwrap()) else {
-                panic!("it pauses")
-            };
-            PAUSED.set(Some(job));
-            let _ = job::start(|| process::exit(7));
-        });
-    }
-
-    #[test]
-    fn a_job_of_a_scheduler_may_exit_the_process() {
-        common::exits_with(7, || {
-            let scheduler = scheduler();
-            scheduler.spawn(park).unwrap();
-            scheduler.spawn(|| process::exit(7)).unwrap();
-            scheduler.spawn(park).unwrap();
-            SCHEDULER.set(Some(scheduler));
-            SCHEDULER.with_borrow(|scheduler| scheduler.as_ref().unwrap().run()).unwrap();
-        });
-    }
-
-    #[test]
-    fn a_job_that_another_one_yielded_to_may_exit_the_process() {
-        common::exits_with(7, || {
-            let scheduler = scheduler();
-            scheduler.spawn(|| (yield_now(), park())).unwrap();
-            scheduler.spawn(|| process::exit(7)).unwrap();
-            SCHEDULER.set(Some(scheduler));
-            SCHEDULER.with_borrow(|scheduler| scheduler.as_ref().unwrap().run()).unwrap();
-        });
-    }
 }
 
 /// Unwinding it would be a panic in a destructor during a panic.

@@ -1,16 +1,9 @@
 //! Jobs as futures, and futures inside jobs, polled by hand.
 //! (Other people's runtimes: `arch-tests/runtimes`.)
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
-#[path = "future/awaited.rs"]
 mod awaited;
-#[path = "future/inside.rs"]
 mod inside;
-#[path = "future/limits.rs"]
 mod limits;
-#[path = "future/storm.rs"]
 mod storm;
 
 use std::future::Future;

@@ -1,23 +1,13 @@
 //! Jobs: start, pause, resume, finish; who is current; nesting, cancelling and pools.
 #![allow(unsafe_code, reason = "C functions")]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-#[path = "job/block.rs"]
 mod block;
-#[path = "job/cancel.rs"]
 mod cancel;
-#[path = "job/catching.rs"]
 mod catching;
-#[path = "job/crossing.rs"]
 mod crossing;
-#[path = "job/machine_state.rs"]
 mod machine_state;
-#[path = "job/nesting.rs"]
 mod nesting;
-#[path = "job/pool.rs"]
 mod pool;
-#[path = "job/threads.rs"]
 mod threads;
 
 use std::any::Any;

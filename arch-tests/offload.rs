@@ -11,9 +11,7 @@ use siding::job::{self, Callback, Options, Progress, WaitCtx, WaitError};
 use siding::offload::{NotOffloaded, OffloadError, Workers, offload};
 use siding::scheduler::{JoinError, Scheduler};
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-mod common;
+use crate::common;
 
 /// Runs `body` as the only job of a scheduler.
 fn in_a_job<T: 'static>(body: impl FnOnce() -> T + 'static) -> Result<T, JoinError> {

@@ -1,9 +1,6 @@
 //! Offloading where it is likely to break: cancelled, unwound, refused, shared, and with
 //! destructors and callbacks that panic on a worker.
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};

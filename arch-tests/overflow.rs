@@ -2,14 +2,10 @@
 //! nothing less than that does.
 #![allow(unsafe_code, reason = "writes below a stack")]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-mod common;
-
 use std::hint::black_box;
 use std::ops::Range;
 
-use common::{dies_by, passes};
+use crate::common::{self, dies_by, passes};
 use siding::coroutine::{Coroutine, Yielder};
 use siding::stack::{GuardedStack, PooledStack, Stack, StackConfig, StackError};
 

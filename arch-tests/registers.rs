@@ -12,18 +12,11 @@ use std::ptr;
 use siding::coroutine::{Coroutine, CoroutineState, Yielder};
 use siding::stack::{GuardedStack, Stack, StackConfig};
 
-use arch::{Entry, Landed, Link, Record, STACK_ALIGN, Word, Words};
-use machine::{FP, FP_ABOVE_PAIR, NAMES, RESERVED, Values, fill_call_store, sp_and_fp};
-use storm::Storm;
+use self::machine::{FP, FP_ABOVE_PAIR, NAMES, RESERVED, Values, fill_call_store, sp_and_fp};
+use self::storm::Storm;
+use crate::arch::{self, Entry, Landed, Link, Record, STACK_ALIGN, Word, Words};
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-#[allow(dead_code, unused_imports, reason = "a part of it is needed here")]
-#[path = "../src/arch/mod.rs"]
-mod arch;
-#[path = "registers/mod.rs"]
 mod machine;
-#[path = "registers/storm.rs"]
 mod storm;
 
 /// How often each test crosses to the other side and back.

@@ -17,9 +17,7 @@ use siding::scheduler::{
     yield_now,
 };
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-mod common;
+use crate::common;
 
 fn scheduler() -> Scheduler {
     Scheduler::new().expect("a scheduler")

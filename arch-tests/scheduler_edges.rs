@@ -2,9 +2,6 @@
 //! cancelling in every state, one inside another.
 #![allow(unsafe_code, reason = "polls")]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -52,7 +49,6 @@ fn parks(scheduler: &Scheduler) -> (Left, JoinHandle<Result<(), WaitError>>) {
     (left, job)
 }
 
-#[path = "scheduler_edges/embedding.rs"]
 mod embedding;
 
 mod turns {
@@ -117,19 +113,14 @@ mod turns {
     }
 }
 
-#[path = "scheduler_edges/waits.rs"]
 mod waits;
 
-#[path = "scheduler_edges/limits.rs"]
 mod limits;
 
-#[path = "scheduler_edges/fairness.rs"]
 mod fairness;
 
-#[path = "scheduler_edges/queueing.rs"]
 mod queueing;
 
-#[path = "scheduler_edges/cancelling.rs"]
 mod cancelling;
 
 mod one_inside_another {

@@ -2,16 +2,12 @@
 //! handlers run there, or on the alternate stack, and the switches go on undisturbed.
 #![allow(unsafe_code, reason = "timers and handlers")]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-mod common;
-
 use std::hint::black_box;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use common::passes;
+use crate::common::passes;
 use siding::coroutine::CoroutineState::Yielded;
 use siding::coroutine::{Coroutine, Yielder};
 use siding::stack::{GuardedStack, Stack, StackConfig};

@@ -1,12 +1,7 @@
 //! Stacks: guards that kill, pools that reuse and give back, limits that are errors.
 #![allow(unsafe_code)]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-mod common;
-#[path = "stack/limits.rs"]
 mod limits;
-#[path = "stack/options.rs"]
 mod options;
 
 use std::cell::RefCell;
@@ -16,7 +11,7 @@ use std::ops::Range;
 use std::sync::mpsc;
 use std::thread;
 
-use common::{Ending, fork_and_listen};
+use crate::common::{Ending, fork_and_listen};
 use siding::stack::{
     self, GuardMode, GuardedStack, PooledStack, Stack, StackConfig, StackError, set_pool_limit,
 };

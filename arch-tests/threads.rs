@@ -1,8 +1,5 @@
 //! Many coroutines, on many threads at once.
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 use std::mem;
 use std::sync::{Arc, Barrier};
 use std::thread;

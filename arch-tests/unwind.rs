@@ -1,8 +1,5 @@
 //! Panics cross from a coroutine to its resumer, and dropping a suspended one unwinds it.
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};

@@ -2,9 +2,6 @@
 //! and OpenSSL's own code say of them.
 #![allow(unsafe_code)]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::os::fd::RawFd;
@@ -14,7 +11,6 @@ use std::{ptr, thread};
 
 use siding::job::{self, Callback, Job, Key, Options, Progress, Status, WaitCtx};
 
-#[path = "wait_ctx/free.rs"]
 mod free;
 
 /// The key of the tests that use the fd as its own key.

@@ -2,9 +2,6 @@
 //! none is lost, and none reaches another job.
 #![allow(unsafe_code, reason = "signal handlers")]
 
-#[path = "expect_arch.rs"]
-mod a_machine;
-
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::os::unix::net::UnixStream;
@@ -244,7 +241,6 @@ mod paused_without_reason {
     }
 }
 
-#[path = "wake/stale.rs"]
 mod stale;
 
 mod from_signal_handlers {
@@ -302,5 +298,4 @@ mod from_signal_handlers {
     }
 }
 
-#[path = "wake/many.rs"]
 mod many;

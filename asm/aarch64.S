@@ -203,6 +203,7 @@ SIDING(trampoline):
         .cfi_escape 0x10, 30, 2, 0x8d, 8
         ldr     x16, [x2]
         blr     x16
+        str     xzr, [x29, -24]
         sub     x2, x29, 40
         ldp     x17, x16, [x29, 8]
         mov     sp, x16

@@ -227,6 +227,7 @@ SIDING(trampoline):
         .cfi_escape 0x10, 1, 2, 0x78, 0x78
         ld      t2, 0(a2)
         jalr    t2
+        sd      zero, -40(s0)
         addi    a2, s0, -56
         ld      t2, -8(s0)
         ld      sp, 0(s0)

@@ -196,7 +196,8 @@ END(hand_over)
          *
          * rdi = word, rsi = tag, rdx = link, rsp = 16-byte aligned.
          * Calls entry(word, tag, link), which returns rax = word, rdx = tag, and
-         * makes the job's last switch with them.
+         * makes the job's last switch with them. The inner pc is cleared before: so a
+         * debugger can tell a context that has ended from one that is paused.
          *
          * rbp = link + 40 for as long as the job runs: the resumer's fp, pc and sp
          * are at [rbp], [rbp + 8] and [rbp + 16], its rbx at [rbp - 8]. That is the
@@ -229,6 +230,7 @@ SIDING(trampoline):
         .cfi_escape 0x10, 6, 2, 0x76, 0
         .cfi_escape 0x10, 16, 2, 0x76, 8
         call    [rdx]
+        mov     qword ptr [rbp - 24], 0
         mov     rdi, rax
         mov     rsi, rdx
         lea     rdx, [rbp - 40]

@@ -4,6 +4,7 @@
 //! `cargo test --benches` starts it) each case runs once and small.
 //!
 //! * take + return: `PooledStack::new` and drop, the stack warm; nothing is run on it.
+//! * start + finish: a job that uses this much of its stack, which is wiped or not.
 //! * new: many stacks of 16 KiB are made and kept, a word written at the top of each, in a
 //!   process of its own; `reserved` asks for all of them beforehand. Resident memory, page
 //!   tables and mappings are what the process gained, per stack. Times are CPU times.
@@ -12,8 +13,10 @@
 
 use std::fs;
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 use std::time::Instant;
 
+use siding::job::{Options, Progress};
 use siding::stack::{self, PooledStack, Stack, StackConfig};
 
 const SMALL: StackConfig = StackConfig::with_size(16 << 10);
@@ -22,6 +25,7 @@ fn main() {
     let full = std::env::args().any(|arg| arg == "--bench");
     println!("guards by {:?}", stack::guard_mode());
     take_and_return(if full { 2000 } else { 1 });
+    start_and_finish(if full { 200 } else { 1 });
     let counts: &[usize] = if full { &[10_000, 100_000, 1_000_000] } else { &[1000] };
     for &count in counts {
         for reserved in [false, true] {
@@ -46,6 +50,36 @@ fn take_and_return(batches: u32) {
         }
         println!("take + return, {name}: {least:.2} ns");
     }
+}
+
+fn start_and_finish(batches: u32) {
+    let rounds = 1000;
+    for (used, body) in
+        [(1, touch::<{ 1 << 10 }> as fn()), (8, touch::<{ 8 << 10 }>), (64, touch::<{ 64 << 10 }>)]
+    {
+        let mut least = [f64::MAX; 2];
+        for _ in 0..batches {
+            for (least, wipe) in least.iter_mut().zip([false, true]) {
+                let options = Options::new().wipe(wipe);
+                let start = Instant::now();
+                for _ in 0..rounds {
+                    assert!(matches!(options.start(body), Ok(Progress::Finished(()))));
+                }
+                *least = least.min(start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds));
+            }
+        }
+        let [plain, wiped] = least;
+        println!("start + finish, {used} KiB of stack: {plain:.0} ns, wiped {wiped:.0} ns");
+    }
+}
+
+#[inline(never)]
+fn touch<const BYTES: usize>() {
+    let mut frame = MaybeUninit::<[u8; BYTES]>::uninit();
+    // The lowest byte is as good as all of them.
+    // SAFETY: inside the array.
+    unsafe { frame.as_mut_ptr().cast::<u8>().write_volatile(1) };
+    black_box(&frame);
 }
 
 fn many(count: usize, reserved: bool) {

@@ -16,6 +16,7 @@ allowed() {
         offload) echo job sys ;;
         scheduler) echo job offload sys stack ;;
         future) echo job offload ;;
+        stats) echo job stack ;;
         ffi) echo job stack sys scheduler arch::with_caller ;;
         *) return 1 ;;
     esac

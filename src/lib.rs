@@ -17,9 +17,16 @@ pub mod offload;
 #[cfg(feature = "scheduler")]
 pub mod scheduler;
 pub mod stack;
+mod stats;
 
 mod arch;
 mod context;
 #[cfg(feature = "capi")]
 pub mod ffi;
 mod sys;
+
+pub use stats::{Jobs, Stats, stats};
+
+#[cfg(siding_faults)]
+#[doc(hidden)]
+pub use sys::fault;

@@ -1,6 +1,7 @@
 //! `future::run`: when it is polled, woken, and dropped.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::os::fd::RawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -166,7 +167,35 @@ fn without_a_reactor_descriptors_and_instants_are_errors_in_the_job() {
         (job::wait_fd(&reader, job::Interest::Readable, None), job::sleep(Duration::from_millis(1)))
     }));
     let Poll::Ready(Ok(result)) = task.poll() else { panic!("it waits") };
-    assert!(matches!(result, (Err(WaitError::Io(_)), Err(WaitError::Io(_)))), "{result:?}");
+    assert!(matches!(result, (Err(WaitError::NoReactor), Err(WaitError::NoReactor))), "{result:?}");
+    assert!(result.1.unwrap_err().to_string().contains("run_with"), "it says what to do");
+}
+
+/// It would be resumed again and again.
+#[test]
+fn a_pause_for_a_descriptor_that_a_reactor_cannot_wait_for_is_an_error() {
+    struct Broken;
+    impl Reactor for Broken {
+        fn ready(&self, _: RawFd, _: job::Interest) -> Waiting {
+            Box::pin(std::future::ready(Err(io::Error::from_raw_os_error(libc::EPERM))))
+        }
+
+        fn at(&self, _: Instant) -> Waiting {
+            unreachable!("nobody waits for an instant")
+        }
+    }
+    let ctx = WaitCtx::new();
+    ctx.set_wait_fd(job::Key::from(1), 1).unwrap();
+    let options = Options::new().wait_ctx(ctx.clone());
+    let mut task = Hand::new(future::run_with(options, Broken, move || {
+        let failed = job::pause();
+        ctx.clear_fd(job::Key::from(1));
+        ctx.callback().unwrap().call();
+        (failed, job::pause())
+    }));
+    let result = task.poll();
+    let Poll::Ready(Ok(result)) = result else { panic!("{result:?}") };
+    assert_eq!(result, (Err(job::Cancelled), Ok(())), "only the one that failed");
 }
 
 #[test]

@@ -112,3 +112,19 @@ fn options_of_the_scheduler_are_those_of_jobs_spawned_without_any() {
     assert!(too_small(scheduler.spawner().spawn(park).unwrap_err().error));
     assert!(scheduler.spawn_with(&Options::new(), park).is_ok());
 }
+
+#[test]
+fn a_scheduler_that_is_dropped_unwinds_those_who_wait_for_room() {
+    let held = Rc::new(());
+    let scheduler = limited(1);
+    let (spawner, holds) = (scheduler.spawner(), Rc::clone(&held));
+    scheduler
+        .spawn(move || {
+            let _holds = holds;
+            spawner.wait_for_room()
+        })
+        .unwrap();
+    turn(&scheduler);
+    drop(scheduler);
+    assert_eq!(Rc::strong_count(&held), 1);
+}

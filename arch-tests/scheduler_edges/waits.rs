@@ -172,12 +172,35 @@ fn a_descriptor_may_be_in_a_wait_context_twice() {
     assert!(matches!(scheduler.run(), Err(RunError::Deadlock(1))));
 }
 
+/// A file on a disk and a closed descriptor: a job that is resumed without being told would
+/// pause again, and so on.
 #[test]
-fn a_wait_context_that_cannot_be_polled_does_not_fail_the_next_wait() {
+fn a_pause_for_what_cannot_be_polled_is_an_error_and_the_next_wait_is_none() {
+    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    for fd in [-1, 999_999, file.as_raw_fd()] {
+        let scheduler = scheduler();
+        let ctx = WaitCtx::new();
+        ctx.set_wait_fd(1.into(), fd).unwrap();
+        let body = || (job::pause(), yield_now().is_ok(), sleep(Duration::from_millis(1)).is_ok());
+        let job = scheduler.spawn_with(&Options::new().wait_ctx(ctx), body).unwrap();
+        run_until_finished(&scheduler, &job);
+        assert_eq!(job.join().unwrap(), (Err(job::Cancelled), true, true), "{fd}");
+    }
+}
+
+#[test]
+fn a_wait_that_failed_does_not_fail_the_next_pause() {
     let scheduler = scheduler();
-    let job = pauses_with(&scheduler, &[-1]);
+    let (one, mut other_end) = UnixStream::pair().unwrap();
+    let ctx = WaitCtx::new();
+    ctx.set_wait_fd(1.into(), one.as_raw_fd()).unwrap();
+    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    let body = move || (wait_fd(&file, Interest::Readable, None).is_err(), job::pause());
+    let job = scheduler.spawn_with(&Options::new().wait_ctx(ctx), body).unwrap();
+    turn(&scheduler);
+    other_end.write_all(b"x").unwrap();
     run_until_finished(&scheduler, &job);
-    assert!(job.join().unwrap().is_ok());
+    assert_eq!(job.join().unwrap(), (true, Ok(())));
 }
 
 #[test]

@@ -436,3 +436,19 @@ pub(crate) unsafe fn take<T>(word: Word) -> T {
 const fn fits<T>() -> bool {
     size_of::<T>() <= size_of::<Word>() && align_of::<T>() <= align_of::<Word>()
 }
+
+#[cfg(test)]
+impl<X> Control<X> {
+    /// Where a debugger finds the trampoline's address and the bottom.
+    pub(crate) fn debugger_words() -> (usize, usize) {
+        let offset = std::mem::offset_of!(Control<X>, link);
+        assert_eq!(offset, 0);
+        (std::mem::offset_of!(Control<X>, trampoline), std::mem::offset_of!(Control<X>, bottom))
+    }
+}
+
+/// Bytes from the control block on a pooled stack to its top.
+#[cfg(test)]
+pub(crate) fn pooled_size<X>() -> usize {
+    size_of::<Placed<X, stack::PooledStack>>()
+}

@@ -15,7 +15,7 @@ use super::start::fail;
 use super::{AsyncJob, FAILED, OK, guarded};
 use crate::job::handle::Handle;
 use crate::job::orphans::{self, GivenUp};
-use crate::job::{self, Callback, Options};
+use crate::job::{self, Callback, Options, Wait, WaitError};
 use crate::scheduler::{Scheduler, Turn};
 
 const ON_WAKE: c_int = 0;
@@ -96,7 +96,7 @@ unsafe fn cancel(job: *mut AsyncJob, mode: c_int, ended: Ended) -> c_int {
     let waiter = scheduler.spawn_with(&options, move || {
         let wake = job::wake_handle();
         ctx.set_callback(wake.map(|wake| Callback::new(move || wake.wake())));
-        if let Some(ret) = drain(&job, mode, || calls_back || !ctx.all_fds().is_empty()) {
+        if let Some(ret) = drain(&job, mode, calls_back, || ctx.all_fds().is_empty()) {
             drop(ctx);
             // SAFETY: by the contract of `siding_job_cancel`.
             unsafe { ended.tell(ret) };
@@ -122,14 +122,25 @@ fn settle(scheduler: &Scheduler) {
 }
 
 /// Resumes the job whenever it is woken, up to its end; `None` if the thread ends before. Where
-/// it pauses and nothing `can_wake` it, its pauses fail.
-fn drain(job: &GivenUp, mode: c_int, can_wake: impl Fn() -> bool) -> Option<c_int> {
+/// it pauses and nothing can wake it, its pauses fail: it has no callback, and no descriptors,
+/// or such as cannot be polled.
+fn drain(
+    job: &GivenUp,
+    mode: c_int,
+    calls_back: bool,
+    has_no_fds: impl Fn() -> bool,
+) -> Option<c_int> {
     loop {
-        if !can_wake() {
+        if !calls_back && has_no_fds() {
             return Some(finish(job));
         }
         if !job.send_wakes_here() {
-            job::pause().ok()?;
+            match job::wait(Wait::Resume) {
+                Ok(()) => {}
+                Err(WaitError::Io(_)) if calls_back => job::park().ok()?,
+                Err(WaitError::Io(_)) => return Some(finish(job)),
+                Err(_) => return None,
+            }
         }
         if mode == ON_WAKE {
             job.refuse_pauses();

@@ -8,7 +8,7 @@ use super::libcrypto::{self, Reason};
 use super::start::fail;
 use super::{FAILED, OK, guarded};
 use crate::job::handle::{self, extra};
-use crate::job::{self, StartError, orphans};
+use crate::job::{self, orphans};
 use crate::stack::{self, StackConfig};
 use crate::sys;
 
@@ -28,7 +28,7 @@ pub extern "C" fn siding_set_job_options(
         StackConfig::with_size(or(stack_size, default.size)).guard(or(guard_size, default.guard));
     guarded(FAILED, || match job::set_options(config, flags) {
         Ok(()) => OK,
-        Err(StartError::Stack(_)) | Err(_) => fail(Reason::MallocFailure),
+        Err(_) => fail(Reason::MallocFailure),
     })
 }
 

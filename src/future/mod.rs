@@ -68,7 +68,8 @@ const STEPS: usize = 64;
 
 /// Runs `closure` as a job when it is polled first. The job may [`park`](crate::job::park),
 /// [`offload`](crate::offload::offload), [`block_on()`] and pause; for descriptors and instants
-/// ([`sleep`](crate::job::sleep) too, an error here) use [`run_with`] and a reactor.
+/// ([`sleep`](crate::job::sleep) too: [`WaitError::NoReactor`](crate::job::WaitError) here) use
+/// [`run_with`] and a reactor.
 pub fn run<T: 'static, F: FnOnce() -> T + 'static>(closure: F) -> JobFuture<T, F> {
     run_with(Options::new(), NoReactor, closure)
 }
@@ -217,8 +218,11 @@ fn alarm(reactor: &impl Reactor, until: Option<Instant>) -> Option<(Waiting, Out
 }
 
 fn failed(error: &io::Error) -> Outcome {
-    const ENOTSUP: i32 = 95;
-    Outcome::Failed(error.raw_os_error().unwrap_or(ENOTSUP))
+    const EIO: i32 = 5;
+    match error.kind() {
+        io::ErrorKind::Unsupported => Outcome::NoReactor,
+        _ => Outcome::Failed(error.raw_os_error().unwrap_or(EIO)),
+    }
 }
 
 /// It holds nothing that is pinned: the job's frames lie on the job's own stack.

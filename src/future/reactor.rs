@@ -25,7 +25,8 @@ pub trait Reactor {
     fn at(&self, instant: Instant) -> Waiting;
 }
 
-/// No reactor: waiting for a descriptor or an instant is an error in the job.
+/// No reactor: waiting for a descriptor or an instant is an error in the job,
+/// [`NoReactor`](crate::job::WaitError::NoReactor).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoReactor;
 

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 #[cfg(feature = "capi")]
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use super::core::Raw;
 use crate::stack;
@@ -28,10 +28,15 @@ pub(super) enum AtEnd {
 #[cfg(feature = "capi")]
 static DEEPEST: Mutex<Option<HashMap<usize, usize>>> = Mutex::new(None);
 
+#[cfg(feature = "capi")]
+pub(super) fn hold() -> MutexGuard<'static, Option<HashMap<usize, usize>>> {
+    DEEPEST.lock().unwrap_or_else(|poison| poison.into_inner())
+}
+
 /// See [`DEEPEST`].
 #[cfg(feature = "capi")]
 pub(crate) fn deepest(function: usize) -> usize {
-    let deepest = DEEPEST.lock().unwrap_or_else(|poison| poison.into_inner());
+    let deepest = hold();
     deepest.as_ref().and_then(|deepest| deepest.get(&function)).copied().unwrap_or(0)
 }
 
@@ -43,7 +48,7 @@ impl Raw {
         if self.core().at_end.get() == AtEnd::Measure {
             // SAFETY: the job has ended.
             let depth = unsafe { stack::depth(stack.clone()) };
-            let mut deepest = DEEPEST.lock().unwrap_or_else(|poison| poison.into_inner());
+            let mut deepest = hold();
             let deepest = deepest.get_or_insert_default();
             let mark = deepest.entry(self.core().function.get()).or_default();
             *mark = depth.max(*mark);

@@ -15,6 +15,7 @@ use super::inbox::Inbox;
 use super::kept::Kept;
 use super::memory;
 use super::queue::Queue;
+use super::trace;
 use super::wait::{Outcome, Wait};
 use super::wait_ctx::WaitCtx;
 use super::wake::Slot;
@@ -41,6 +42,11 @@ pub(crate) struct Core {
     /// The thread was panicking when the cancelling began.
     pub(super) cancelled_in_panic: Cell<bool>,
     pub(super) mode: Cell<CancelMode>,
+    /// Tells runs apart: see [`JobId`](super::JobId).
+    pub(super) run: Cell<u64>,
+    /// The function of C's that it runs, or ran last.
+    #[cfg(feature = "capi")]
+    pub(super) function: Cell<usize>,
     pub(super) wait: Cell<Wait>,
     pub(super) outcome: Cell<Outcome>,
     pub(super) slot: Cell<Option<&'static Slot>>,
@@ -51,14 +57,9 @@ pub(crate) struct Core {
     pub(super) at_end: Cell<AtEnd>,
     pub(super) wait_ctx: RefCell<Option<WaitCtx>>,
     pub(super) stack: StackConfig,
-    /// The function of C's that it runs, or ran last.
-    #[cfg(feature = "capi")]
-    pub(super) function: Cell<usize>,
     /// Its place in the table of handles, once C has started it.
     #[cfg(feature = "capi")]
     pub(super) entry: Cell<Option<&'static super::handle::Entry>>,
-    /// Tells runs apart: see [`JobId`](super::JobId).
-    pub(super) run: Cell<u64>,
 }
 
 /// A job's context, by address. `Copy`: the layers above own jobs.
@@ -80,6 +81,26 @@ pub(super) fn innermost() -> Option<Raw> {
 /// The innermost running job and those that wait for it, from the inside out.
 pub(super) fn running() -> impl Iterator<Item = Raw> {
     successors(innermost(), |job| job.core().parent.get())
+}
+
+/// The running jobs of this thread have lost a driver for good: no pause of theirs leaves them
+/// any more, but is an error, and wakes go nowhere.
+pub(crate) fn hold_running() {
+    for job in running() {
+        let core = job.core();
+        core.cancelled.set(true);
+        core.mode.set(CancelMode::Return);
+        core.queue.set(NO_QUEUE);
+        core.driver.set(None);
+        if let Some(slot) = core.slot.get() {
+            slot.connect(None, 0);
+        }
+    }
+}
+
+/// How many jobs run on this thread, all but one of them waiting for one nested in them.
+pub(crate) fn depth() -> usize {
+    running().count()
 }
 
 /// The current job, if this code runs on its own stack: not in a coroutine that it
@@ -134,12 +155,18 @@ impl Raw {
         self.control().is_fresh()
     }
 
-    /// The last act of a pause: what changed in the wait context has been seen.
+    /// The last act of a pause: what changed in the wait context has been seen. An error if
+    /// the driver could not wait for it.
     #[inline(always)]
-    pub(super) fn reset_wait_ctx(self) {
-        if let Some(ctx) = &*self.core().wait_ctx.borrow() {
+    pub(super) fn reset_wait_ctx(self) -> Result<(), Cancelled> {
+        let core = self.core();
+        if let Some(ctx) = &*core.wait_ctx.borrow() {
             ctx.reset();
+            if let Outcome::Failed(_) = core.outcome.replace(Outcome::Ready) {
+                return Err(Cancelled);
+            }
         }
+        Ok(())
     }
 
     #[inline(always)]
@@ -225,6 +252,7 @@ impl Raw {
     #[inline(always)]
     pub(super) fn begin(self) {
         let core = self.core();
+        trace::entered(self);
         core.parent.set(current::get());
         current::set(Some(self));
         core.kept.enter();
@@ -336,6 +364,8 @@ impl Raw {
     /// common driver.
     #[inline(always)]
     pub(super) unsafe fn hand_over(self, next: Raw) -> Result<(), Cancelled> {
+        trace::left(self, true);
+        trace::entered(next);
         next.core().parent.set(self.core().parent.get());
         current::set(Some(next));
         // SAFETY: what is in a driver's queue is armed or paused; see `forbid_hand_overs`
@@ -375,8 +405,12 @@ impl Raw {
         core.run.update(|run| run + 1);
         core.driver.set(None);
         core.queue.set(NO_QUEUE);
+        // Neighbours that become zero together: one store.
         core.blocked.set(0);
+        core.driven.set(false);
         core.cancelled.set(false);
+        core.cancelled_in_panic.set(false);
+        core.mode.set(CancelMode::Unwind);
         core.wait.set(Wait::Resume);
         core.outcome.set(Outcome::Ready);
         if let Some(slot) = core.slot.take() {
@@ -428,6 +462,7 @@ impl From<Landed> for Back {
     fn from(landed: Landed) -> Back {
         // SAFETY: only jobs come back from a job, and never a null link.
         let job = Raw(unsafe { NonNull::new_unchecked(landed.link.cast()) });
+        trace::left(job, landed.tag == tag::PAUSED);
         job.core().kept.leave();
         current::set(job.core().parent.get());
         Back { job, word: landed.word, tag: landed.tag }

@@ -3,11 +3,11 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::sync::Once;
+use std::sync::atomic::AtomicBool;
 
 #[cfg(feature = "capi")]
-use super::{handle, orphans};
-use super::{inbox, memory, wake};
+use super::{at_end, handle, orphans};
+use super::{inbox, memory, wait_ctx, wake};
 use crate::sys;
 
 thread_local! {
@@ -17,17 +17,20 @@ thread_local! {
 
 /// To be called before the first of those locks is of use to anybody.
 pub(super) fn prepare() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| sys::at_fork(take_locks, release_locks, in_child));
+    static DONE: AtomicBool = AtomicBool::new(false);
+    sys::at_fork(&DONE, take_locks, release_locks, in_child);
 }
 
 /// No other thread can be in the middle of something then.
 extern "C" fn take_locks() {
+    if HELD.try_with(|held| held.borrow().is_some()).unwrap_or(false) {
+        return; // registered twice
+    }
     #[cfg(feature = "capi")]
-    let handles = handle::hold();
+    let handles = (handle::hold(), at_end::hold());
     #[cfg(not(feature = "capi"))]
     let handles = ();
-    let locks = (handles, memory::hold(), wake::hold(), inbox::hold());
+    let locks = (handles, wait_ctx::hold(), memory::hold(), wake::hold(), inbox::hold());
     // A thread that is ending forks without them.
     let _ = HELD.try_with(|held| held.replace(Some(Box::new(locks))));
 }

@@ -21,7 +21,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::at_end::AtEnd;
 use super::core::{Back, Core, Raw};
 use super::wait_ctx::WaitCtx;
-use super::{CancelMode, StartError, current, pool};
+use super::{CancelMode, StartError, current, pool, trace};
 use crate::context::{self, Control, Landed, Then, Words, tag};
 pub(crate) use crate::context::{Link, Word};
 
@@ -57,7 +57,7 @@ pub(crate) enum Unusable {
 }
 
 /// One job that C has started.
-#[repr(align(64))]
+#[repr(C, align(64))] // tools/gdb/siding.py knows it
 pub(super) struct Entry {
     index: usize,
     /// The number of the run. Odd while a job is live.
@@ -313,6 +313,7 @@ pub(crate) unsafe fn came_back_plainly(tag: usize, link: *mut Link) -> Option<Ha
     if tag != tag::PAUSED || job.core().kept.is_anything() {
         return None;
     }
+    trace::left(job, true);
     current::set(job.core().parent.get());
     job.core().entry.get().map(Entry::handle)
 }

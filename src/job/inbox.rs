@@ -9,6 +9,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use super::trace;
 use super::wake::Slot;
 use crate::sys::{self, EventFd};
 
@@ -131,7 +132,10 @@ impl Inbox {
             first = slot.next.load(Ordering::Relaxed);
             if slot.taken_out() {
                 match slot.inbox() {
-                    Some(inbox) if ptr::eq(inbox, self) => woken(slot.token()),
+                    Some(inbox) if ptr::eq(inbox, self) => {
+                        trace::woken();
+                        woken(slot.token());
+                    }
                     Some(inbox) => slot.forward(inbox),
                     // Nobody drives the job any more: the note stays for who will.
                     None => {}

@@ -23,7 +23,8 @@ impl Place {
 
     /// Waits to be called, from now on in the name of `waker`.
     pub(crate) fn wait(&self, waker: &Waker) {
-        let before = LINE.with_borrow_mut(|line| line.insert(self.0, waker.clone()));
+        // Gone while the thread is ending: then there is no pool either, and no limit.
+        let before = LINE.try_with(|line| line.borrow_mut().insert(self.0, waker.clone()));
         drop(before);
         pool::keep_none();
     }

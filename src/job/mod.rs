@@ -36,6 +36,8 @@ use crate::stack::{StackConfig, StackError};
 mod at_end;
 mod core;
 mod current;
+#[cfg(test)]
+mod debugger;
 mod fork;
 #[cfg(feature = "capi")]
 pub(crate) mod handle;
@@ -53,6 +55,8 @@ pub(crate) mod orphans;
 mod overflow;
 mod pool;
 mod queue;
+#[cfg_attr(not(feature = "trace"), path = "trace_off.rs")]
+mod trace;
 mod wait;
 mod wait_ctx;
 mod wake;
@@ -62,9 +66,14 @@ pub(crate) mod woken;
 #[cfg(feature = "capi")]
 pub(crate) use at_end::deepest;
 pub use overflow::report_overflows;
-pub use pool::{InvalidPoolSize, cleanup_thread, init_thread};
+pub(crate) use pool::census;
 #[cfg(feature = "capi")]
-pub(crate) use pool::{census, set_options};
+pub(crate) use pool::set_options;
+pub use pool::{InvalidPoolSize, cleanup_thread, init_thread};
+#[cfg(feature = "trace")]
+pub use trace::Events;
+#[cfg(feature = "trace")]
+pub(crate) use trace::events;
 pub use wait::{
     Interest, Outcome, Wait, WaitError, park, park_until, sleep, wait, wait_fd, wake_handle,
     yield_now,
@@ -75,7 +84,7 @@ pub(crate) use wait_ctx::{CallbackFn, CleanupFn, Standing};
 use wake::Slot;
 pub use wake::Wake;
 
-pub(crate) use core::{Back, Raw};
+pub(crate) use core::{Back, Raw, depth, hold_running};
 pub(crate) use inbox::Inbox;
 #[cfg(feature = "future")]
 pub(crate) use line::Place;
@@ -197,7 +206,9 @@ pub fn start<T: 'static, F: FnOnce() -> T + 'static>(
 /// # Errors
 ///
 /// [`Cancelled`] in a cancelled job: in the mode [`CancelMode::Return`], and in a
-/// destructor that runs while it unwinds.
+/// destructor that runs while it unwinds. Also where a scheduler or future that drives the job
+/// cannot wait for a descriptor of its wait context (a file on a disk, say, or one that is
+/// closed): then only this pause has failed.
 #[inline(always)]
 pub fn pause() -> Result<(), Cancelled> {
     let Some(job) = core::here() else { return Ok(()) };
@@ -208,7 +219,7 @@ pub fn pause() -> Result<(), Cancelled> {
     if core.blocked.get() == 0 {
         // SAFETY: `here` found this code on the job's own stack.
         unsafe { job.leave() }?;
-        job.reset_wait_ctx();
+        return job.reset_wait_ctx();
     }
     Ok(())
 }
@@ -427,6 +438,7 @@ impl Raw {
         const PATIENCE: u32 = 1000;
         let how = if self.unwinds() || self.is_fresh() { tag::UNWIND } else { tag::CANCEL };
         let core = self.core();
+        trace::cancelled(self);
         core.cancelled.set(true);
         core.cancelled_in_panic.set(thread::panicking());
         // From here on it answers to this frame alone.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::core::{self, Raw};
 use super::handle::{self, GIVEN_UP, Handle, NOBODY, Ready, Unusable, each, this_thread};
 use super::wait_ctx::WaitCtx;
-use super::{current, pool};
+use super::{current, pool, trace};
 use crate::context::tag;
 
 /// This thread ends. Jobs that it ended inside of, by `pthread_exit`, are unwound and over;
@@ -111,6 +111,7 @@ pub(crate) struct GivenUp(Raw);
 /// Takes a paused job away from whoever holds its handle.
 pub(crate) fn give_up(handle: Handle) -> Result<GivenUp, Unusable> {
     let Ready(raw) = handle::paused(handle)?;
+    trace::cancelled(raw);
     if let Some(entry) = raw.core().entry.get() {
         entry.owner.store(this_thread() | GIVEN_UP, Ordering::Relaxed);
     }

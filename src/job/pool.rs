@@ -165,7 +165,6 @@ pub(crate) fn set_options(stack: StackConfig, extras: u32) -> Result<(), StartEr
 }
 
 /// The jobs of this thread: all, and free ones.
-#[cfg(feature = "capi")]
 pub(crate) fn census() -> (usize, usize) {
     with(|pool| (pool.total.get(), pool.free.borrow().len())).unwrap_or_default()
 }

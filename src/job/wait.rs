@@ -54,6 +54,8 @@ pub enum Outcome {
     TimedOut,
     /// The descriptor cannot be waited for; the error's raw OS code.
     Failed(i32),
+    /// The driver can wait for no descriptors or instants at all.
+    NoReactor,
 }
 
 /// Why a wait did not end as wished.
@@ -71,6 +73,9 @@ pub enum WaitError {
     Blocked,
     /// The descriptor cannot be waited for.
     Io(io::Error),
+    /// The job's driver waits neither for descriptors nor for instants: a future made by
+    /// `future::run`. Make it by `future::run_with` and a reactor.
+    NoReactor,
 }
 
 /// Lets other jobs of the same driver run. Outside a job, and where the job cannot pause,
@@ -207,7 +212,7 @@ pub fn wait(wait: Wait) -> Result<(), WaitError> {
     let left = unsafe { job.leave() };
     core.wait.set(Wait::Resume);
     left.map_err(|Cancelled| WaitError::Cancelled)?;
-    match core.outcome.get() {
+    match core.outcome.replace(Outcome::Ready) {
         Outcome::Ready => {
             if wakeable {
                 job.slot().consume();
@@ -216,6 +221,7 @@ pub fn wait(wait: Wait) -> Result<(), WaitError> {
         }
         Outcome::TimedOut => Err(WaitError::TimedOut),
         Outcome::Failed(code) => Err(WaitError::Io(io::Error::from_raw_os_error(code))),
+        Outcome::NoReactor => Err(WaitError::NoReactor),
     }
 }
 
@@ -240,6 +246,9 @@ impl fmt::Display for WaitError {
             Self::NotDriven => f.write_str("not inside a job that somebody drives"),
             Self::Blocked => f.write_str("the job must not pause: block_pause is in force"),
             Self::Io(error) => write!(f, "cannot wait for the descriptor: {error}"),
+            Self::NoReactor => {
+                f.write_str("the future has no reactor to wait with: make it by future::run_with")
+            }
         }
     }
 }

@@ -3,19 +3,19 @@
 //! # Locking
 //!
 //! The owner resumes the job while poller threads look up fds and the callback and set the
-//! status. So one small mutex guards everything; it is held for a walk over a few entries,
+//! status. So a mutex guards everything; it is held for a walk over a few entries,
 //! and nothing foreign runs under it: cleanups, the callback, and destructors of closures
 //! all run after it is released, on values taken out, and may call back into the context.
 //! Since nothing under it panics it is never poisoned half-way, and poison is ignored.
+//!
+//! The mutex is one of a few that all contexts share. So a `fork` can hold them all: the
+//! child finds every context whole and unlocked.
 //!
 //! Flags stand beside it. `changed` is written under the lock and read without it by
 //! [`WaitCtx::reset`], so that a resume with nothing to reset, the usual one, takes no
 //! lock. A change that it misses was made by another thread, in no order to the reset, and
 //! counts as made after it. `shut` and `kept` only ever become true, and order
 //! nothing.
-//!
-//! A `fork` while another thread is under the lock leaves that one context locked in the
-//! child, as with any mutex.
 //!
 //! # Safety
 //!
@@ -31,18 +31,22 @@ use std::os::fd::RawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+
+use super::fork;
 
 #[cfg_attr(not(feature = "capi"), allow(dead_code, reason = "it is for the C ABI"))]
 mod c_form;
 mod callback;
+mod locks;
 #[cfg(feature = "capi")]
 pub(crate) use callback::CallbackFn;
 #[cfg(test)]
 mod tests;
 
 pub use callback::Callback;
+pub(super) use locks::hold;
+use locks::{Guarded, Locked};
 
 /// How the code inside a job tells the code that runs it what to wait for: fds to poll, a
 /// callback, or both. (OpenSSL's `ASYNC_WAIT_CTX`.)
@@ -126,7 +130,7 @@ struct Shared {
     changed: AtomicBool,
     shut: AtomicBool,
     kept: AtomicBool,
-    state: Mutex<State>,
+    state: Guarded<State>,
 }
 
 #[derive(Default)]
@@ -175,8 +179,9 @@ impl WaitCtx {
             changed: AtomicBool::new(false),
             shut: AtomicBool::new(false),
             kept: AtomicBool::new(false),
-            state: Mutex::default(),
+            state: Guarded::default(),
         });
+        fork::prepare();
         WaitCtx(NonNull::from(Box::leak(shared)))
     }
 
@@ -316,8 +321,8 @@ impl WaitCtx {
         unsafe { self.0.as_ref() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared().state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_, State> {
+        self.shared().state.lock()
     }
 
     /// What changed so far is changed no longer: the last act of a pause that was resumed.

@@ -101,7 +101,8 @@ impl Workers {
             Ok(signal) => signal,
             Err(error) => return refuse(OffloadError::Wait(error), closure),
         };
-        let packet = Arc::new(Packet { stage: Mutex::new(Stage::Waiting(closure)), signal });
+        let stage = Mutex::new(Stage::Waiting(closure));
+        let packet = Arc::new(Packet { stage, signal, forks: self.forks() });
         self.push(Arc::clone(&packet) as Arc<dyn Work>);
         let waiting = Waiting(&packet);
         loop {
@@ -110,10 +111,12 @@ impl Workers {
                 drop(waiting);
                 return Ok(result.unwrap_or_else(|payload| panic::resume_unwind(payload)));
             }
-            if let Err(error) = waited {
-                let closure = packet.withdraw();
-                return Err(NotOffloaded { error: OffloadError::Wait(error), closure });
-            }
+            let error = match waited {
+                Err(error) => OffloadError::Wait(error),
+                Ok(()) if packet.is_parents() => OffloadError::Forked,
+                Ok(()) => continue,
+            };
+            return Err(NotOffloaded { error, closure: packet.withdraw() });
         }
     }
 }
@@ -122,6 +125,7 @@ impl Workers {
 struct Packet<F, T> {
     stage: Mutex<Stage<F, T>>,
     signal: Signal,
+    forks: usize,
 }
 
 /// A job waits for this packet. Afterwards, also when the job is unwound, a worker that has
@@ -148,8 +152,19 @@ impl<F, T> Packet<F, T> {
         self.stage.lock().unwrap_or_else(|poison| poison.into_inner())
     }
 
+    /// Whether the worker that might have it was left behind by a fork.
+    fn is_parents(&self) -> bool {
+        self.forks != sys::fork_generation()
+    }
+
+    /// The stage, unless it is the parent's and a worker was changing it at the fork: nobody
+    /// is there to finish that.
+    fn stage_for_job(&self) -> Option<MutexGuard<'_, Stage<F, T>>> {
+        if self.is_parents() { self.stage.try_lock().ok() } else { Some(self.stage()) }
+    }
+
     fn take_result(&self) -> Option<thread::Result<T>> {
-        let mut stage = self.stage();
+        let mut stage = self.stage_for_job()?;
         match std::mem::replace(&mut *stage, Stage::Gone) {
             Stage::Done(result) => Some(result),
             other => {
@@ -161,7 +176,7 @@ impl<F, T> Packet<F, T> {
 
     /// The closure, if no worker has it yet. Afterwards none will run it.
     fn withdraw(&self) -> Option<F> {
-        let mut stage = self.stage();
+        let mut stage = self.stage_for_job()?;
         match std::mem::replace(&mut *stage, Stage::Gone) {
             Stage::Waiting(closure) => Some(closure),
             _ => None,

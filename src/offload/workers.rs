@@ -1,9 +1,16 @@
 //! Threads that take work off a queue.
+//!
+//! # Safety
+//!
+//! The workers of the whole process are reached by a pointer to what is never freed.
+#![allow(unsafe_code)]
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
@@ -39,8 +46,9 @@ struct State {
     closed: bool,
 }
 
-/// The workers of the whole process, and the process they belong to.
-static SHARED: Mutex<Option<Arc<Workers>>> = Mutex::new(None);
+/// The workers of the whole process, never freed. Not under a lock, which the child of a
+/// fork might find taken.
+static SHARED: AtomicPtr<Workers> = AtomicPtr::new(ptr::null_mut());
 
 impl Workers {
     /// Starts `threads` workers.
@@ -64,18 +72,26 @@ impl Workers {
     }
 
     /// Those of the whole process, one a core.
-    pub(super) fn shared() -> Result<Arc<Workers>, OffloadError> {
-        let mut shared = SHARED.lock().unwrap_or_else(|poison| poison.into_inner());
-        if let Some(workers) = &*shared
+    pub(super) fn shared() -> Result<&'static Workers, OffloadError> {
+        let present = SHARED.load(Ordering::Acquire);
+        // In a forked child they may be the parent's.
+        if let Some(workers) = leaked(present)
             && workers.forks == sys::fork_generation()
         {
-            return Ok(Arc::clone(workers));
+            return Ok(workers);
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let workers = Arc::new(Workers::new(cores).map_err(OffloadError::Threads)?);
-        // The parent's, in a forked child: its threads and locks are not there to be closed.
-        std::mem::forget(shared.replace(Arc::clone(&workers)));
-        Ok(workers)
+        let ours = Box::new(Workers::new(cores).map_err(OffloadError::Threads)?);
+        let ours = Box::into_raw(ours);
+        match SHARED.compare_exchange(present, ours, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(leaked(ours).expect("a box is somewhere")),
+            Err(theirs) => {
+                // Another thread was faster: these end again.
+                // SAFETY: nobody else has seen it.
+                drop(unsafe { Box::from_raw(ours) });
+                Ok(leaked(theirs).expect("it never becomes null again"))
+            }
+        }
     }
 
     pub(super) fn forks(&self) -> usize {
@@ -93,6 +109,12 @@ impl Workers {
             self.shared.changed.notify_one();
         }
     }
+}
+
+/// What [`SHARED`] points at.
+fn leaked(workers: *mut Workers) -> Option<&'static Workers> {
+    // SAFETY: null, or put there by `shared` for ever.
+    unsafe { workers.as_ref() }
 }
 
 impl Shared {

@@ -29,7 +29,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::job::{Inbox, NotStarted, Options, Queue, Raw, StartError};
+use crate::job::{self, Inbox, NotStarted, Options, Queue, Raw, StartError};
 use crate::sys;
 
 mod join;
@@ -389,6 +389,12 @@ impl Drop for Core {
         for job in self.tasks.get_mut().jobs() {
             self.cancel(job);
         }
+        if self.running.get() {
+            // A job has ended the process, and thread-locals are destroyed on its stack. It
+            // must not come back: neither to the frame that runs this scheduler, nor, by way
+            // of the jobs it is nested in, to any other.
+            job::hold_running();
+        }
         // The parent's is the parent's to reuse.
         if self.forks == sys::fork_generation() {
             self.inbox.release();
@@ -449,7 +455,6 @@ impl std::error::Error for RunError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job;
 
     #[test]
     fn a_dropped_scheduler_ends_jobs_that_wait_and_jobs_that_never_ran() {

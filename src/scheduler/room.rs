@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Weak;
 
 use super::{Core, Spawner};
 use crate::job::{self, Options, Ticket, WaitError};
@@ -88,13 +89,16 @@ impl Room {
 
 /// The current job among the waiters; in a cancelled one this is dropped by the unwinding.
 struct Waiting<'a> {
-    core: &'a Core,
+    /// Not the scheduler itself, which would never go away then.
+    scheduler: &'a Weak<Core>,
     number: u64,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.core.room.leave(self.number);
+        if let Some(core) = self.scheduler.upgrade() {
+            core.room.leave(self.number);
+        }
     }
 }
 
@@ -107,10 +111,12 @@ impl Spawner {
     ///
     /// See [`WaitError`].
     pub fn wait_for_room(&self) -> Result<(), WaitError> {
-        let Some(core) = self.0.upgrade() else { return Ok(()) };
-        while !core.has_room() {
+        while let Some(core) = self.0.upgrade()
+            && !core.has_room()
+        {
             let ticket = job::wake_ticket().ok_or(WaitError::NotDriven)?;
-            let waiting = Waiting { core: &core, number: core.room.enter(ticket) };
+            let waiting = Waiting { scheduler: &self.0, number: core.room.enter(ticket) };
+            drop(core);
             job::park()?;
             drop(waiting);
         }

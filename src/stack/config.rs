@@ -44,6 +44,10 @@ impl StackConfig {
     }
 
     /// The same, shown in core dumps or not (the default, since stacks hold secrets).
+    ///
+    /// A program that runs with `SIDING_CORE_DUMP=1` in its environment shows all its stacks,
+    /// so that a debugger finds its jobs there; not one that runs with a file's privileges
+    /// (setuid).
     #[must_use]
     pub const fn core_dump(self, on: bool) -> Self {
         self.set(Self::CORE_DUMP, on)

@@ -21,6 +21,7 @@ mod config;
 mod error;
 mod guard;
 mod guarded;
+mod listed;
 mod mappings;
 mod pool;
 mod region;
@@ -34,7 +35,7 @@ pub use error::StackError;
 pub use guard::{GuardMode, guard_mode};
 pub use guarded::GuardedStack;
 pub use mappings::set_mapping_limit;
-pub use pool::{PooledStack, reserve, set_pool_limit};
+pub use pool::{PooledStack, high_water_marks, reserve, set_pool_limit};
 pub use stats::{Stats, stats};
 #[cfg(feature = "capi")]
 pub(crate) use used::depth;

@@ -7,6 +7,7 @@
 //! ```
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::guard::{self, GuardMode};
 use super::mappings::Charge;
@@ -37,7 +38,7 @@ impl Region {
         stats::reserved(len);
         let region = Region { map, config, count, mode: guard::guard_mode(), charge };
         region.map.name(c"siding stacks");
-        if !config.has(StackConfig::CORE_DUMP) {
+        if !config.has(StackConfig::CORE_DUMP) && !dumped_all_the_same() {
             // Best effort: a kernel that cannot do it still gives a sound stack.
             let _ = region.map.advise(Advice::DontDump, 0..len);
         }
@@ -46,6 +47,15 @@ impl Region {
 
     pub(super) fn count(&self) -> usize {
         self.count
+    }
+
+    pub(super) fn start(&self) -> usize {
+        self.map.start().addr()
+    }
+
+    /// Bytes from one stack to the next, its guard included.
+    pub(super) fn stride(&self) -> usize {
+        self.config.stride()
     }
 
     pub(super) fn mode(&self) -> GuardMode {
@@ -119,10 +129,23 @@ impl Region {
         let _ = self.map.advise_all(Advice::Populate, tops);
     }
 
+    /// Bytes from the lowest page of a stack with memory behind it up to its top.
+    pub(super) fn touched(&self, stack: usize) -> usize {
+        let body = self.bottom(stack).addr()..self.top(stack).addr();
+        let lowest = sys::lowest_resident(body.clone()).ok().flatten();
+        lowest.map_or(0, |lowest| body.end - lowest)
+    }
+
     fn body(&self, stack: usize) -> Range<usize> {
         let end = (stack + 1) * self.config.stride();
         end - self.config.size..end
     }
+}
+
+/// For whoever debugs a program that he cannot change.
+fn dumped_all_the_same() -> bool {
+    static TOLD: OnceLock<bool> = OnceLock::new();
+    *TOLD.get_or_init(|| sys::environment_says("SIDING_CORE_DUMP"))
 }
 
 impl Drop for Region {

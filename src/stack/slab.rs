@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 use super::guard::GuardMode;
+use super::listed::{self, Listed};
 use super::region::Region;
 use super::{StackConfig, StackError, stats};
 
@@ -23,6 +24,7 @@ pub(super) const COLOUR_ROOM: usize = (COLOURS - 1) * LINE;
 #[derive(Debug)]
 struct Slab {
     region: Region,
+    listed: &'static Listed,
     /// The pool it belongs to, and the class in there.
     owner: (u64, usize),
     places: Box<[Place]>,
@@ -90,6 +92,7 @@ impl Taken {
 
 impl Drop for Slab {
     fn drop(&mut self) {
+        self.listed.take_out();
         stats::slab_unmapped();
     }
 }
@@ -183,7 +186,8 @@ impl OwnedSlab {
         };
         stats::slab_mapped();
         let returned = AtomicU64::new(Ledger::EMPTY.pack());
-        let slab = Box::new(Slab { region, owner, places: Box::default(), returned });
+        let listed = listed::list(&region);
+        let slab = Box::new(Slab { region, listed, owner, places: Box::default(), returned });
         let slab = Box::into_raw(slab);
         let at = NonNull::new(slab).expect("a box is somewhere");
         let place = |index| Place { slab: at, index, next: AtomicU32::new(END) };
@@ -204,6 +208,12 @@ impl OwnedSlab {
 
     pub(super) fn count(&self) -> usize {
         self.shared().region.count()
+    }
+
+    /// The bytes that its stacks have touched, of those that have touched any.
+    pub(super) fn touched(&self) -> impl Iterator<Item = usize> {
+        let region = &self.shared().region;
+        (0..self.fresh).map(|index| region.touched(index)).filter(|&bytes| bytes > 0)
     }
 
     /// Stacks that are in use, or in the pool with their memory.

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use memmap2::{MmapOptions, MmapRaw};
 
+use super::fault::{self, Kind};
 use super::{check, page_size};
 
 /// Fresh private memory, unmapped on drop. It is only ever reached through raw pointers,
@@ -37,6 +38,7 @@ pub(crate) enum Advice {
 impl Mapping {
     /// Reserves memory, readable and writable, committed only as it is touched.
     pub(crate) fn reserve(len: usize) -> io::Result<Self> {
+        fault::check(Kind::Map)?;
         let map = MmapOptions::new().len(len).stack().no_reserve_swap().map_anon()?;
         Ok(Mapping(map.into()))
     }
@@ -71,6 +73,7 @@ impl Mapping {
     /// Makes a range inaccessible: a mapping of its own, inside this one.
     pub(crate) fn deny(&self, range: Range<usize>) -> io::Result<()> {
         let part = self.part(&range);
+        fault::check(Kind::Protect)?;
         // SAFETY: the range lies inside this mapping, which nobody holds references into.
         check(unsafe { libc::mprotect(part.iov_base, part.iov_len, libc::PROT_NONE) })
     }
@@ -79,6 +82,7 @@ impl Mapping {
     pub(crate) fn lock_on_fault(&self, range: Range<usize>) -> io::Result<()> {
         const MLOCK_ONFAULT: usize = 1;
         let part = self.part(&range);
+        fault::check(Kind::Lock)?;
         // SAFETY: mlock2 changes no contents, and the range lies inside this mapping.
         let rc =
             unsafe { libc::syscall(libc::SYS_mlock2, part.iov_base, part.iov_len, MLOCK_ONFAULT) };
@@ -98,6 +102,7 @@ impl Mapping {
     /// Whether the byte at `offset` can be accessed, as the kernel itself finds out.
     pub(crate) fn is_accessible(&self, offset: usize) -> io::Result<bool> {
         assert!(offset < self.len());
+        fault::check(Kind::Pipe)?;
         let (_reader, writer): (PipeReader, PipeWriter) = io::pipe()?;
         let byte = self.start().wrapping_add(offset);
         // SAFETY: the kernel reads one byte, or answers EFAULT.
@@ -121,6 +126,7 @@ impl Mapping {
 
 /// `part` is a range of a [`Mapping`], to whose bytes there are no references.
 fn madvise(advice: Advice, part: &libc::iovec) -> io::Result<()> {
+    fault::check(Kind::Advise)?;
     // SAFETY: no advice does more than change the contents of the range, or make
     // accesses to it fault; nobody holds references into it.
     check(unsafe { libc::madvise(part.iov_base, part.iov_len, advice as libc::c_int) })
@@ -138,6 +144,9 @@ fn advise_batched(advice: Advice, parts: &mut [libc::iovec]) -> usize {
     let Ok(own) = own_pidfd() else { return 0 };
     let mut done = 0;
     while done < parts.len() {
+        if fault::check(Kind::AdviseMany).and(fault::check(Kind::Advise)).is_err() {
+            return done;
+        }
         let batch = &parts[done..parts.len().min(done + MOST)];
         // SAFETY: the parts are ranges of a Mapping, as for `madvise`, in this process.
         let advised = unsafe {
@@ -165,6 +174,7 @@ fn advise_batched(advice: Advice, parts: &mut [libc::iovec]) -> usize {
 }
 
 fn own_pidfd() -> io::Result<OwnedFd> {
+    fault::check(Kind::AdviseMany)?;
     // SAFETY: getpid has no preconditions.
     let pid = unsafe { libc::getpid() };
     // SAFETY: pidfd_open has none either; it returns a new descriptor or -1.
@@ -180,6 +190,7 @@ pub(crate) fn lowest_resident(range: Range<usize>) -> io::Result<Option<usize>> 
     let page = page_size();
     let mut pages = [0_u8; 256];
     let mut start = range.start;
+    fault::check(Kind::Resident)?;
     while start < range.end {
         let len = (range.end - start).min(pages.len() * page);
         // SAFETY: the kernel checks the range, and writes one byte for each page of it.

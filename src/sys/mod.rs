@@ -9,9 +9,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Once, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+#[cfg(siding_faults)]
+pub mod fault;
+#[cfg(not(siding_faults))]
+mod fault;
 #[cfg_attr(miri, path = "memory_miri.rs")]
 mod memory;
 mod signals;
@@ -26,19 +29,32 @@ pub(crate) use symbols::{
     symbol, symbol_of,
 };
 
+/// What `ask` says, which is never zero and always the same. Threads may ask at the same
+/// time: there is no lock that the child of a fork could find taken.
+fn asked_once(answer: &AtomicUsize, ask: impl FnOnce() -> usize) -> usize {
+    match answer.load(Ordering::Relaxed) {
+        0 => {
+            let new = ask();
+            answer.store(new, Ordering::Relaxed);
+            new
+        }
+        known => known,
+    }
+}
+
 /// Bytes in a page.
 pub(crate) fn page_size() -> usize {
-    static SIZE: OnceLock<usize> = OnceLock::new();
+    static SIZE: AtomicUsize = AtomicUsize::new(0);
     // SAFETY: sysconf has no preconditions.
-    *SIZE.get_or_init(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
+    asked_once(&SIZE, || unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
 }
 
 /// The least stack on which the kernel can deliver a signal, in bytes: large where
 /// AVX-512, AMX or SVE state goes into the frame.
 pub(crate) fn signal_frame_size() -> usize {
     const AT_MINSIGSTKSZ: libc::c_ulong = 51;
-    static SIZE: OnceLock<usize> = OnceLock::new();
-    *SIZE.get_or_init(|| {
+    static SIZE: AtomicUsize = AtomicUsize::new(0);
+    asked_once(&SIZE, || {
         if cfg!(miri) {
             return libc::MINSIGSTKSZ;
         }
@@ -46,6 +62,14 @@ pub(crate) fn signal_frame_size() -> usize {
         let told = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
         told.max(libc::MINSIGSTKSZ)
     })
+}
+
+/// Whether a variable of the environment is 1, unless the program has privileges that
+/// whoever has set it may lack.
+pub(crate) fn environment_says(name: &str) -> bool {
+    // SAFETY: getauxval has no preconditions.
+    let privileged = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
+    !privileged && std::env::var_os(name).is_some_and(|value| value == "1")
 }
 
 /// How many mappings the kernel allows a process (`vm.max_map_count`), if it says.
@@ -58,8 +82,10 @@ pub(crate) fn max_map_count() -> Option<usize> {
 /// in step: the first `ret` after one would kill the process.
 /// Asked once: threads inherit it, and a program has it from its start or not at all.
 pub(crate) fn shadow_stack_active() -> bool {
-    static ACTIVE: OnceLock<bool> = OnceLock::new();
-    !cfg!(miri) && *ACTIVE.get_or_init(ask_for_shadow_stack)
+    static ANSWER: AtomicUsize = AtomicUsize::new(0);
+    const NO: usize = 1;
+    let ask = || NO + usize::from(!cfg!(miri) && ask_for_shadow_stack());
+    asked_once(&ANSWER, ask) != NO
 }
 
 fn ask_for_shadow_stack() -> bool {
@@ -95,6 +121,7 @@ pub(crate) struct EventFd(OwnedFd);
 
 impl EventFd {
     pub(crate) fn new() -> io::Result<Self> {
+        fault::check(fault::Kind::EventFd)?;
         // SAFETY: eventfd has no preconditions.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         check(fd)?;
@@ -151,29 +178,32 @@ pub(crate) fn set_errno(errno: libc::c_int) {
 }
 
 /// Has `prepare` called before each fork of this process, and one of the others after it.
-pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
-    if cfg!(miri) {
+/// Threads that find `done` unset at the same time do it twice: a lock would be no better, as
+/// a fork may find it taken.
+pub(crate) fn at_fork(
+    done: &AtomicBool,
+    prepare: extern "C" fn(),
+    parent: extern "C" fn(),
+    child: extern "C" fn(),
+) {
+    if cfg!(miri) || done.load(Ordering::Acquire) {
         return;
     }
     // Without memory for the handlers a fork is what it was without them.
     // SAFETY: functions without arguments that live as long as the process.
     unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+    done.store(true, Ordering::Release);
 }
 
 /// How often this process has been forked off, counted in the child: 0 in a process that
 /// never was. Differs between a parent and its child.
 pub(crate) fn fork_generation() -> usize {
     static FORKS: AtomicUsize = AtomicUsize::new(0);
-    static REGISTER: Once = Once::new();
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    extern "C" fn nothing() {}
     extern "C" fn in_child() {
         FORKS.fetch_add(1, Ordering::Relaxed);
     }
-    if cfg!(miri) {
-        return 0;
-    }
-    REGISTER.call_once(|| {
-        // SAFETY: the handler is async-signal-safe and lives as long as the process.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-    });
+    at_fork(&REGISTERED, nothing, nothing, in_child);
     FORKS.load(Ordering::Relaxed)
 }

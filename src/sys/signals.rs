@@ -5,7 +5,9 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::fault::{self, Kind};
 use super::{Mapping, check, signal_frame_size};
 
 /// Called with the address of the fault: async-signal-safe, and returns.
@@ -21,23 +23,28 @@ static HANDLERS: OnceLock<Handlers> = OnceLock::new();
 /// Has `look` called at each SIGSEGV of this process, before what would have happened
 /// without it does. The first caller's stays.
 pub(crate) fn look_at_faults(look: Look) -> io::Result<()> {
-    if HANDLERS.get().is_some() {
+    static INSTALLED: AtomicBool = AtomicBool::new(false);
+    if INSTALLED.load(Ordering::Acquire) {
         return Ok(());
     }
     let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+    fault::check(Kind::SigAction)?;
     // SAFETY: asks for the present handler.
     check(unsafe { libc::sigaction(libc::SIGSEGV, ptr::null(), before.as_mut_ptr()) })?;
     // SAFETY: filled.
     let before = unsafe { before.assume_init() };
-    if HANDLERS.set(Handlers { look, before }).is_err() {
-        return Ok(());
-    }
+    // Known before ours can be called. Another thread's, or that of an attempt that failed,
+    // is as good.
+    let _ = HANDLERS.set(Handlers { look, before });
     // SAFETY: all zero is a valid value.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = on_fault as *const () as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    fault::check(Kind::SigAction)?;
     // SAFETY: the handler is async-signal-safe and lives as long as the process.
-    check(unsafe { libc::sigaction(libc::SIGSEGV, &action, ptr::null_mut()) })
+    check(unsafe { libc::sigaction(libc::SIGSEGV, &action, ptr::null_mut()) })?;
+    INSTALLED.store(true, Ordering::Release);
+    Ok(())
 }
 
 extern "C" fn on_fault(
@@ -92,6 +99,7 @@ pub(crate) fn ensure_alt_stack() -> io::Result<()> {
         static OURS: RefCell<Option<AltStack>> = const { RefCell::new(None) };
     }
     let mut present = MaybeUninit::<libc::stack_t>::zeroed();
+    fault::check(Kind::SigStack)?;
     // SAFETY: asks for the present one.
     check(unsafe { libc::sigaltstack(ptr::null(), present.as_mut_ptr()) })?;
     // SAFETY: filled.
@@ -100,10 +108,13 @@ pub(crate) fn ensure_alt_stack() -> io::Result<()> {
     }
     let memory = Mapping::reserve(signal_frame_size() + (32 << 10))?;
     let stack = libc::stack_t { ss_sp: memory.start().cast(), ss_flags: 0, ss_size: memory.len() };
+    fault::check(Kind::SigStack)?;
     // SAFETY: fresh memory, which stays until it is no longer the signal stack.
     check(unsafe { libc::sigaltstack(&stack, ptr::null_mut()) })?;
-    OURS.set(Some(AltStack(memory)));
-    Ok(())
+    // A thread that is ending goes without one again.
+    OURS.try_with(|ours| ours.replace(Some(AltStack(memory))))
+        .map(drop)
+        .map_err(|_| io::Error::other("the thread is ending"))
 }
 
 /// Writes to standard error; async-signal-safe.

@@ -1,0 +1,10 @@
+//! The switch itself: this program has `src/arch` as a part of its own.
+
+#[path = "expect_arch.rs"]
+mod a_machine;
+#[allow(dead_code, unused_imports, reason = "a part of it is needed here")]
+#[path = "../src/arch/mod.rs"]
+mod arch;
+mod bti;
+mod common;
+mod registers;

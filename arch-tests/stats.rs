@@ -1,0 +1,73 @@
+//! `siding::stats()`, its events with the feature `trace`, and the marks of stacks.
+
+use std::hint::black_box;
+use std::thread;
+
+use siding::job::{self, Progress};
+use siding::stack::high_water_marks;
+use siding::stats;
+
+/// On a thread of its own, whose pool is empty.
+fn fresh_thread(test: fn()) {
+    thread::spawn(test).join().unwrap();
+}
+
+#[test]
+fn jobs_are_counted_by_state() {
+    fn counts() -> (usize, usize, usize) {
+        let jobs = stats().jobs;
+        (jobs.running, jobs.paused, jobs.free)
+    }
+    fresh_thread(|| {
+        assert_eq!(counts(), (0, 0, 0));
+        let paused = || match job::start(|| job::pause().unwrap()).unwrap() {
+            Progress::Paused(job) => job,
+            Progress::Finished(()) => unreachable!("it pauses"),
+        };
+        let (first, second) = (paused(), paused());
+        assert_eq!(counts(), (0, 2, 0));
+        let nested = job::start(|| {
+            let inside = job::start(counts).unwrap();
+            let Progress::Finished(counts) = inside else { panic!("it does not pause") };
+            counts
+        });
+        let Progress::Finished(inside) = nested.unwrap() else { panic!("it does not pause") };
+        assert_eq!(inside, (2, 2, 0));
+        assert!(matches!(first.resume(), Progress::Finished(())));
+        drop(second);
+        assert_eq!(counts(), (0, 0, 4));
+    });
+}
+
+#[test]
+fn a_stack_remembers_how_deep_it_was_used() {
+    fn deep() {
+        black_box([1_u8; 100_000]);
+    }
+    fresh_thread(|| {
+        assert!(high_water_marks().is_empty());
+        job::start(|| ()).unwrap();
+        let shallow = high_water_marks();
+        assert!(matches!(shallow[..], [mark] if mark < 100_000), "{shallow:?}");
+        job::start(deep).unwrap();
+        let marks = high_water_marks();
+        assert!(matches!(marks[..], [100_000..270_000]), "{marks:?}");
+    });
+}
+
+#[cfg(feature = "trace")]
+#[test]
+fn events_of_a_thread_are_counted() {
+    fresh_thread(|| {
+        let job = match job::start(|| job::pause().unwrap()).unwrap() {
+            Progress::Paused(job) => job,
+            Progress::Finished(()) => unreachable!("it pauses"),
+        };
+        job.resume();
+        drop(job::start(|| job::pause().unwrap()).unwrap());
+        let events = stats().events;
+        let entered = (events.started, events.resumed);
+        assert_eq!((entered, events.paused, events.finished), ((2, 2), 2, 2));
+        assert_eq!(events.cancelled, 1);
+    });
+}

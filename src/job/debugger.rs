@@ -1,0 +1,36 @@
+//! Does tools/gdb/siding.py know the layout?
+
+#[cfg(feature = "capi")]
+use std::mem::offset_of;
+
+use super::core::Core;
+use crate::context::{self, Control};
+
+/// The debugger's constant of this name.
+fn known(name: &str) -> usize {
+    let script = include_str!("../../tools/gdb/siding.py");
+    let mut lines = script.lines().filter_map(|line| line.split_once(" = "));
+    let (_, value) = lines.find(|(known, _)| *known == name).expect(name);
+    value.parse().expect(name)
+}
+
+#[test]
+fn the_debugger_knows_the_layout() {
+    let (trampoline, bottom) = Control::<Core>::debugger_words();
+    assert_eq!((known("TRAMPOLINE"), known("BOTTOM")), (trampoline, bottom));
+    assert_eq!(known("COROUTINE_SIZE"), context::pooled_size::<()>());
+    let job = context::pooled_size::<Core>();
+    assert!(job > known("COROUTINE_SIZE") && job <= known("LARGEST_SIZE"), "{job}");
+    #[cfg(feature = "capi")]
+    {
+        use super::handle::Entry;
+        let function = offset_of!(Control<Core>, extra) + offset_of!(Core, function);
+        assert_eq!(known("FUNCTION"), function);
+        assert_eq!(known("ENTRY_SIZE"), size_of::<Entry>());
+        assert_eq!((offset_of!(Entry, run), offset_of!(Entry, job)), (8, 16));
+        assert_eq!(offset_of!(Entry, owner), 24);
+    }
+    let script = include_str!("../../tools/gdb/siding.py");
+    let (major, minor) = (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
+    assert!(script.contains(&format!("VERSION = \"{major}_{minor}\"")));
+}
