@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 #[cfg(feature = "capi")]
 use super::Then;
-use super::{Control, Landed, Word, tag};
+use super::{Control, Landed, Word, Words, tag};
 use crate::arch::{self, Link, Sanitizer};
 use crate::stack::valgrind;
 
@@ -260,14 +260,17 @@ unsafe fn come_home<X>(landed: &Landed, home: *mut Side) -> Departure {
     unsafe { tell(side(control), home) }
 }
 
-/// Before [`super::hand_over`].
+/// [`super::hand_over`], watched.
 ///
 /// # Safety
 /// As there.
-#[inline(always)]
-pub(super) unsafe fn hand_over<X>(from: NonNull<Control<X>>, to: NonNull<Control<X>>) {
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn hand_over<X>(from: NonNull<Control<X>>, to: NonNull<Control<X>>) -> Words {
     // SAFETY: the switch follows; both sides stay meanwhile.
     unsafe { tell(side(from), inside(to)) }.announce();
+    // SAFETY: by this function's contract.
+    unsafe { super::switch_over(from, to) }
 }
 
 /// The inside of a context that is about to be entered.
