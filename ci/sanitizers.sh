@@ -52,7 +52,9 @@ suite() { # address|thread <flags for cargo ...>
 planted() { # <what> <bug> <what is said> <command ...>
     local what=$1 bug=$2 message=$3 status=0
     shift 3
-    "$@" >"$work/log" 2>&1 || { cat "$work/log" && die "$what: not content without a bug"; }
+    "$@" >"$work/log" 2>&1 || status=$?
+    ! grep -q WARNING "$work/log" || status=1
+    ((status == 0)) || { cat "$work/log" && die "$what: not content without a bug"; }
     "$@" "$bug" >"$work/log" 2>&1 || status=$?
     grep -q "$message" "$work/log" || status=0
     ((status != 0)) || { cat "$work/log" && die "$what: the planted bug ($bug) is not found"; }
