@@ -55,6 +55,40 @@ fn a_stack_remembers_how_deep_it_was_used() {
     });
 }
 
+#[cfg(feature = "scheduler")]
+#[test]
+fn a_scheduler_counts_turns_ends_and_wakes() {
+    use siding::scheduler::{Scheduler, park, wake_handle, yield_now};
+    use std::time::Duration;
+
+    let scheduler = Scheduler::new().unwrap();
+    let now = Some(Duration::ZERO);
+    // Enough for the queue to grow while some are taken out of the middle.
+    let jobs: Vec<_> = (0..100).map(|_| scheduler.spawn(yield_now).unwrap()).collect();
+    for job in jobs.into_iter().skip(90) {
+        job.cancel();
+    }
+    assert_eq!(scheduler.stats().turns, 0);
+    scheduler.turn(now).unwrap();
+    let stats = scheduler.stats();
+    assert_eq!((stats.live, stats.ready, stats.turns, stats.ended), (90, 90, 90, 10));
+    for _ in 0..200 {
+        scheduler.spawn(yield_now).unwrap();
+    }
+    scheduler.run().unwrap();
+    let stats = scheduler.stats();
+    assert_eq!((stats.live, stats.turns, stats.ended), (0, 90 + 90 + 400, 300));
+
+    let job = scheduler.spawn(|| {
+        let wake = wake_handle().unwrap();
+        thread::spawn(move || wake.wake());
+        park().unwrap();
+    });
+    scheduler.run().unwrap();
+    job.unwrap().join().unwrap();
+    assert_eq!(scheduler.stats().woken, 1);
+}
+
 #[cfg(feature = "trace")]
 #[test]
 fn events_of_a_thread_are_counted() {

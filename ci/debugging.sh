@@ -119,7 +119,7 @@ probes() {
     expect 'a breakpoint at a probe' '^.1 = 2$' '^.2 = 0x[0-9a-f]+$' 'in inspect::'
     cargo test --quiet --package siding --features trace,capi --test suite stats:: \
         >"$work/log" 2>&1 || die "$(cat "$work/log")"
-    grep -q '3 passed' "$work/log" || die "the events were not tested: $(cat "$work/log")"
+    grep -q '4 passed' "$work/log" || die "the events were not tested: $(cat "$work/log")"
 }
 
 cargo build --quiet --package siding --example inspect

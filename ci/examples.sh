@@ -72,3 +72,14 @@ grep -q '^180 handshakes completed' "$work/rustls_server" ||
     die "rustls_server: not all handshakes were completed: $(cat "$work/rustls_server")"
 grep -qx 'connections served 180, broken off by the client 20, unwound 1' "$work/rustls_server" ||
     die "rustls_server: connections went otherwise: $(cat "$work/rustls_server")"
+
+# On a terminal, of which there is one for the asking.
+cargo test --quiet --package siding-top-example || die "top does not draw what it should"
+terminal() { # <keys> <command>
+    (sleep 1 && printf '%s' "$1") | TERM=xterm timeout 60 script -qec "stty rows 30 cols 100; $2" "$work/terminal" >/dev/null ||
+        die "$2 fails on a terminal"
+    grep -q 'high-water marks' "$work/terminal" || die "$2 draws nothing"
+}
+terminal q "$bin/top --jobs 100"
+terminal '' "$bin/offload --watch --jobs 50 --latency 1 src/lib.rs"
+terminal '' "$bin/rustls_server --watch --handshakes 100"

@@ -6,7 +6,7 @@
 # What a module may name: a module, or a single item of one.
 allowed() {
     case $1 in
-        sys | local) ;;
+        guide | sys | local) ;;
         # A context under Miri.
         arch) echo local ;;
         stack) echo sys arch::STACK_ALIGN arch::client_request ;;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the given targets need; with `tools` also what checks the artefacts.
-#   ci/setup.sh [tools] [target ...]
+# Installs what the given targets need; with `tools` also what checks the artefacts, with
+# `bench` what siding is compared with.
+#   ci/setup.sh [tools] [bench] [target ...]
 # As root it installs; otherwise it says what to install and fails.
 . "$(dirname "$0")/lib.sh"
 
@@ -29,6 +30,8 @@ needs() {
             # A package without files of its own: the runtime of clang's sanitizers.
             echo /usr/share/doc/libclang-rt-dev libclang-rt-dev
             ;;
+        # Peers of ci/bench, which names those that are not there.
+        bench) echo g++ g++ /usr/include/boost/context/fiber.hpp libboost-context-dev ;;
         *) die "unknown target: $1" ;;
     esac
 }
@@ -82,6 +85,6 @@ if [[ " $* " == *" tools "* ]]; then
 fi
 installed=$(rustup target list --installed)
 for target in "$@"; do
-    [[ $target == tools ]] || grep -qx "$target" <<<"$installed" ||
+    [[ $target == tools || $target == bench ]] || grep -qx "$target" <<<"$installed" ||
         rustup target add "$target" || die "rustup has no target $target"
 done

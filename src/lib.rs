@@ -12,6 +12,9 @@ mod local;
 pub mod coroutine;
 #[cfg(feature = "future")]
 pub mod future;
+// Text only, for rustdoc and its tests.
+#[cfg(all(any(doc, doctest), feature = "scheduler", feature = "future"))]
+pub mod guide;
 pub mod job;
 pub mod offload;
 #[cfg(feature = "scheduler")]

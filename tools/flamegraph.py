@@ -40,8 +40,9 @@ def tree(all_stacks):
     return root
 
 
-def depth(node):
-    return 1 + max(map(depth, node["inside"].values()), default=0)
+def depth(node, least):
+    drawn = [inner for inner in node["inside"].values() if inner["count"] >= least]
+    return 1 + max((depth(inner, least) for inner in drawn), default=0)
 
 
 def box(name, share, x, y, width):
@@ -69,7 +70,7 @@ def main():
     root = tree(stacks(sys.stdin))
     if not root["count"]:
         sys.exit("no stacks: is this the output of `perf script` with call graphs?")
-    height = (depth(root) - 1) * ROW
+    height = (depth(root, root["count"] * LEAST / WIDTH) - 1) * ROW
     print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"')
     print(' font-family="monospace" font-size="11">')
     print(*boxes(root, root["count"], 0, height - ROW), "</svg>", sep="\n")

@@ -106,3 +106,35 @@ fn what_names_no_job_wakes_nobody() {
     // SAFETY: NULL is an error.
     assert_eq!(unsafe { siding_wake_callback(ptr::null_mut()) }, 0);
 }
+
+#[test]
+fn a_job_that_is_woken_twice_is_named_once() {
+    let (first, second) =
+        (paused(ptr::null_mut(), pause_often, 1), paused(ptr::null_mut(), pause_often, 1));
+    let (of_first, of_second) = (wake_of(first), wake_of(second));
+    wake(of_first);
+    wake(of_second);
+    assert_eq!(siding_next_woken(), first);
+    wake(of_second);
+    assert_eq!(siding_next_woken(), second);
+    assert!(siding_next_woken().is_null());
+    assert_eq!([resume(first), resume(second)], [FINISH, FINISH]);
+}
+
+#[test]
+fn a_cancelled_job_that_still_runs_has_a_wake_handle_of_its_own() {
+    unsafe extern "C" fn asks_when_cancelled(_: Data) -> c_int {
+        assert_eq!(ASYNC_pause_job(), 0);
+        let mut wake = Wake::default();
+        // SAFETY: writable; NULL is the current job.
+        unsafe { siding_get_wake(ptr::null_mut(), &mut wake) }
+    }
+    unsafe extern "C" fn ended(arg: Data, ret: c_int) {
+        // SAFETY: below.
+        unsafe { arg.cast::<c_int>().write(ret) };
+    }
+    let (job, mut ret) = (paused(ptr::null_mut(), asks_when_cancelled, 0), -1);
+    // SAFETY: `ret` is there until the job has ended, which it does in this call.
+    let cancelled = unsafe { siding_job_cancel(job, NOW, Some(ended), (&raw mut ret).cast()) };
+    assert_eq!((cancelled, ret), (1, 1));
+}

@@ -119,3 +119,88 @@ fn after_a_deadlock_was_reported_the_jobs_can_still_be_woken() {
     assert!(other.cancel());
     scheduler.run().unwrap();
 }
+
+/// A wait context is dropped when its job is gone already, with foreign code in it.
+mod from_the_cleanup_of_its_wait_context {
+    use std::panic::{self, AssertUnwindSafe};
+
+    use siding::job::Key;
+    use siding::scheduler::Spawner;
+    use siding::stack::StackConfig;
+
+    use super::*;
+
+    /// A job that returns at once, whose wait context ends with it, and with that `cleanup`.
+    fn spawn_with_cleanup(
+        scheduler: &Scheduler,
+        cleanup: impl FnOnce() + Send + 'static,
+    ) -> JoinHandle<()> {
+        let ctx = WaitCtx::new();
+        ctx.set_wait_fd_with(Key::from(1), 0, |_, _, _| cleanup()).unwrap();
+        // Not kept for the next job: what is left of it is unmapped or another's.
+        let options = Options::new().wait_ctx(ctx).stack(StackConfig::with_size(128 << 10));
+        scheduler.spawn_with(&options, || ()).unwrap()
+    }
+
+    #[test]
+    fn a_job_has_ended_even_if_that_panics() {
+        let scheduler = scheduler();
+        let job = spawn_with_cleanup(&scheduler, || panic::resume_unwind(Box::new(7)));
+        assert!(panic::catch_unwind(AssertUnwindSafe(|| turn(&scheduler))).is_err());
+        let others: Vec<_> = (0..10).map(|n| scheduler.spawn(move || n).unwrap()).collect();
+        assert!(job.is_finished());
+        assert!(!job.cancel());
+        job.join().unwrap();
+        scheduler.run().unwrap();
+        assert_eq!(others.into_iter().map(|other| other.join().unwrap()).sum::<i32>(), 45);
+    }
+
+    thread_local! {
+        static SPAWNER: RefCell<Option<Spawner>> = const { RefCell::new(None) };
+        static OLD: RefCell<Option<JoinHandle<()>>> = const { RefCell::new(None) };
+        static NEW: RefCell<Option<JoinHandle<i32>>> = const { RefCell::new(None) };
+    }
+
+    #[test]
+    fn a_handle_does_not_reach_the_job_that_takes_its_place() {
+        let scheduler = scheduler();
+        SPAWNER.set(Some(scheduler.spawner()));
+        let job = spawn_with_cleanup(&scheduler, || {
+            let spawner = SPAWNER.take().unwrap();
+            NEW.set(Some(spawner.spawn(|| 5).unwrap()));
+            OLD.with_borrow(|old| assert!(!old.as_ref().unwrap().cancel()));
+        });
+        OLD.set(Some(job));
+        scheduler.run().unwrap();
+        assert_eq!(NEW.take().unwrap().join().unwrap(), 5);
+        OLD.take().unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn the_other_jobs_of_a_dropped_scheduler_are_cancelled_even_if_one_panics() {
+        struct Panics;
+        impl Drop for Panics {
+            fn drop(&mut self) {
+                panic::resume_unwind(Box::new(7));
+            }
+        }
+        let scheduler = scheduler();
+        let ended = Rc::new(());
+        let parks = |held| move || (park(), held);
+        // The payload of its last panic panics in turn, outside the job.
+        let payload = || {
+            let _ = panic::catch_unwind(park);
+            panic::panic_any(std::sync::Mutex::new(Panics));
+        };
+        scheduler.spawn(parks(Rc::clone(&ended))).unwrap();
+        scheduler.spawn(payload).unwrap();
+        scheduler.spawn(parks(Rc::clone(&ended))).unwrap();
+        turn(&scheduler);
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(|_| ()));
+        let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(scheduler)));
+        panic::set_hook(hook);
+        assert!(dropped.is_err());
+        assert_eq!(Rc::strong_count(&ended), 1);
+    }
+}

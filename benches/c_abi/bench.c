@@ -1,7 +1,7 @@
 /*
  * What a C program pays for a job: whichever library provides ASYNC_*, libcrypto or, if it
  * is preloaded, siding. Prints "<case>\t<nanoseconds>" for each batch; a batch of every case
- * in turn, so that what disturbs one disturbs all. ci/bench_c_abi.sh compares.
+ * in turn, so that what disturbs one disturbs all. rows.sh compares.
  *
  *   bench [rounds [case]]
  */

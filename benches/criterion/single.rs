@@ -1,59 +1,11 @@
-//! Single cases under criterion: for watching one figure over time. For comparing
-//! libraries use `switch`, which interleaves them.
+//! Single cases by the clock under criterion: for watching one figure over time. For comparing
+//! libraries use `ci/bench`, which interleaves them.
 //!
 //! `cargo bench --bench single`
 
-use std::hint::black_box;
+use criterion::{criterion_group, criterion_main};
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use siding::coroutine::{Coroutine, CoroutineState};
-use siding::job::{self, Progress};
-use siding::scheduler::{Scheduler, yield_now};
+mod cases;
 
-fn coroutines(c: &mut Criterion) {
-    let mut coroutine: Coroutine<usize, usize, ()> = Coroutine::new(|yielder, mut value| {
-        loop {
-            value = yielder.suspend(value);
-        }
-    });
-    c.bench_function("coroutine resume + suspend", |b| {
-        b.iter(|| match coroutine.resume(black_box(1)) {
-            CoroutineState::Yielded(value) => value,
-            CoroutineState::Complete(()) => unreachable!("it loops for ever"),
-        });
-    });
-    c.bench_function("coroutine new + resume + complete", |b| {
-        b.iter(|| Coroutine::<usize, (), usize>::new(|_, value| value).resume(black_box(1)));
-    });
-}
-
-fn jobs(c: &mut Criterion) {
-    c.bench_function("job start + finish", |b| {
-        b.iter(|| match job::start(|| black_box(1)) {
-            Ok(Progress::Finished(value)) => value,
-            _ => unreachable!("it does not pause"),
-        });
-    });
-    c.bench_function("job start + pause + resume + finish", |b| {
-        b.iter(|| match job::start(job::pause) {
-            Ok(Progress::Paused(job)) => matches!(job.resume(), Progress::Finished(Ok(()))),
-            _ => unreachable!("it pauses"),
-        });
-    });
-}
-
-fn scheduler(c: &mut Criterion) {
-    c.bench_function("scheduler, 100 jobs that yield 100 times each", |b| {
-        b.iter(|| {
-            let scheduler = Scheduler::new().expect("a poller");
-            for _ in 0..100 {
-                let yields = || (0..100).for_each(|_| yield_now().expect("not cancelled"));
-                scheduler.spawn(yields).expect("a job");
-            }
-            scheduler.run().expect("no deadlock");
-        });
-    });
-}
-
-criterion_group!(benches, coroutines, jobs, scheduler);
+criterion_group!(benches, cases::all);
 criterion_main!(benches);

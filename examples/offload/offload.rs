@@ -5,7 +5,7 @@
 //! `cargo run --release --example offload -- --help`
 
 use std::error::Error;
-use std::io::{self, Write, stdout};
+use std::io::{self, IsTerminal, Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -44,6 +44,10 @@ struct Arguments {
     /// Pretend that the signer is this many milliseconds away
     #[arg(long, default_value_t = 0, value_name = "MS", value_parser = value_parser!(u64).range(..=60_000))]
     latency: u64,
+
+    /// Show the jobs live, with --mode jobs on a terminal; q ends that
+    #[arg(long)]
+    watch: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -95,10 +99,12 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     writeln!(stdout(), "{}: up to {at_once} at once, {workers} workers", mode.name())?;
 
     let latency = Duration::from_millis(arguments.latency);
-    let run = Arc::new(Run::new(chunks, at_once, latency, progress_bar(total as u64)?));
+    let watch = arguments.watch && mode == Mode::Jobs && stdout().is_terminal();
+    let bar = if watch { ProgressBar::hidden() } else { progress_bar(total as u64)? };
+    let run = Arc::new(Run::new(chunks, at_once, latency, bar));
     let (start, before) = (Instant::now(), Usage::now());
     let done = match mode {
-        Mode::Jobs => modes::jobs(&run, workers),
+        Mode::Jobs => modes::jobs(&run, workers, watch),
         Mode::Blocking => modes::blocking(&run, workers),
         Mode::Threads => modes::threads(&run, workers),
     };

@@ -18,8 +18,9 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use siding::offload::Workers;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{LocalSet, spawn_local, yield_now};
 use tokio::time::sleep;
+use watch::{Sample, Watch};
 
 use parts::clients::Clients;
 use parts::key::Remote;
@@ -39,6 +40,10 @@ struct Arguments {
     /// Milliseconds that a signature takes
     #[arg(long, default_value_t = 5, value_name = "MS", value_parser = value_parser!(u64).range(1..=1000))]
     latency: u64,
+
+    /// Show the jobs live, on a terminal
+    #[arg(long)]
+    watch: bool,
 }
 
 /// How long a client may take.
@@ -64,6 +69,8 @@ async fn measure(arguments: &Arguments, workers: Arc<Workers>) -> Result<(), Box
     let clients = Clients::new(listener.local_addr()?, certificate)?;
     let tally = Rc::new(Tally::default());
     spawn_local(server::serve(listener, config, PATIENCE, Rc::clone(&tally)));
+    let picture = spawn_local(picture(arguments.watch));
+    yield_now().await; // it has its descriptors
     let descriptors = open_descriptors()?;
 
     let silent = clients.half()?; // Its job will be unwound.
@@ -76,6 +83,8 @@ async fn measure(arguments: &Arguments, workers: Arc<Workers>) -> Result<(), Box
     while tally.open.get() > 0 {
         sleep(Duration::from_millis(5)).await;
     }
+    picture.abort();
+    let _ = picture.await; // the terminal is back
     drop(silent);
     siding::job::cleanup_thread(); // Jobs that were kept for reuse.
     let (jobs, descriptors) = (siding::stack::stats().live, open_descriptors()? - descriptors);
@@ -91,6 +100,16 @@ async fn measure(arguments: &Arguments, workers: Arc<Workers>) -> Result<(), Box
     );
     println!("left behind: {jobs} jobs, {descriptors} descriptors");
     if jobs != 0 || descriptors != 0 { Err("something was left behind".into()) } else { Ok(()) }
+}
+
+/// Draws the jobs of this thread until it is aborted.
+async fn picture(wanted: bool) -> io::Result<()> {
+    let Some(mut watch) = wanted.then(Watch::begin).flatten() else { return Ok(()) };
+    while !watch::asked_to_stop()? {
+        watch.draw(Sample::take(None))?;
+        sleep(Duration::from_millis(250)).await;
+    }
+    Ok(())
 }
 
 /// A configuration whose key is slow, and the certificate for clients to trust.

@@ -7,7 +7,7 @@ use std::ptr;
 use super::libcrypto::Reason;
 use super::start::fail;
 use super::{AsyncJob, FAILED, OK, guarded};
-use crate::job::handle::{self, Handle};
+use crate::job::handle::Handle;
 use crate::job::{Ticket, woken};
 
 /// `siding_wake_t`.
@@ -28,9 +28,12 @@ pub unsafe extern "C" fn siding_get_wake(job: *mut AsyncJob, wake: *mut SidingWa
         return fail(Reason::PassedNull);
     }
     guarded(FAILED, || {
-        let handle =
-            if job.is_null() { handle::running() } else { Some(Handle::from_ptr(job.cast())) };
-        let Some(ticket) = handle.and_then(woken::ticket) else { return fail(Reason::Internal) };
+        let ticket = if job.is_null() {
+            woken::own_ticket()
+        } else {
+            woken::ticket(Handle::from_ptr(job.cast()))
+        };
+        let Some(ticket) = ticket else { return fail(Reason::Internal) };
         let (slot, generation) = ticket.to_parts();
         // SAFETY: not NULL, and by this function's contract writable.
         unsafe { wake.write(SidingWake { slot, generation }) };

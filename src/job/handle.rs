@@ -234,9 +234,11 @@ pub(super) fn own(handle: Handle) -> Option<Raw> {
 }
 
 impl Ready {
-    /// A wake of it has been seen.
-    pub(super) fn consume_wake(&self) {
+    /// Uses up a wake of it; whether there was one.
+    pub(super) fn consume_wake(&self) -> bool {
+        let woken = self.0.is_woken();
         self.0.consume_wake();
+        woken
     }
 
     /// The two words that the caller of `start` and `paused` keeps with a job.

@@ -22,6 +22,10 @@ pub(crate) struct Queue {
     stop: Cell<usize>,
     /// A job with FP control words of its own is among the driver's: no hand-overs.
     forbidden: Cell<bool>,
+    /// Places before those of the present ring ...
+    passed: Cell<u64>,
+    /// ... and how many of all were empty.
+    empty: Cell<u64>,
 }
 
 type Place = Cell<Option<Raw>>;
@@ -46,6 +50,8 @@ impl Default for Queue {
             len: Cell::new(0),
             stop: Cell::new(0),
             forbidden: Cell::new(false),
+            passed: Cell::new(0),
+            empty: Cell::new(0),
         }
     }
 }
@@ -60,6 +66,12 @@ impl Queue {
         at(self.ring(), place).set(Some(job));
         self.span.update(|span| span + 1);
         self.len.update(|len| len + 1);
+    }
+
+    /// How many jobs have left it for their turn, ever: no turn has to be counted, since the
+    /// head moves on by one at each.
+    pub(crate) fn turns(&self) -> u64 {
+        self.passed.get() + self.head.get() as u64 - self.empty.get()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -156,6 +168,7 @@ impl Queue {
                 stop = jobs;
             }
         }
+        self.passed.update(|passed| passed + self.head.get() as u64);
         self.head.set(0);
         self.span.set(jobs);
         self.stop.set(stop);
@@ -197,6 +210,7 @@ impl Iterator for Round<'_> {
                 len.update(|len| len - 1);
                 return Some(job);
             }
+            self.queue.empty.update(|empty| empty + 1);
         }
     }
 }

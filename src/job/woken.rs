@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
+use super::current;
 use super::handle::{self, Handle, Unusable};
 use super::inbox::Inbox;
 use super::wake::Ticket;
@@ -44,6 +45,13 @@ pub(crate) fn ticket(handle: Handle) -> Option<Ticket> {
     Some(job.slot().ticket())
 }
 
+/// The wake handle of the current job, if C has started it. One that was given up is driven by
+/// whoever took it over.
+pub(crate) fn own_ticket() -> Option<Ticket> {
+    let handle = handle::running()?;
+    ticket(handle).or_else(|| Some(current::get()?.slot().ticket()))
+}
+
 /// The next paused job of this thread that was woken, each once.
 pub(crate) fn next() -> Option<Handle> {
     with(Woken::next).ok()?
@@ -69,15 +77,13 @@ impl Woken {
                 let number = self.handles.pop_front()?;
                 let handle = Handle::from_number(number);
                 match handle::paused(handle) {
-                    Ok(job) => {
-                        job.consume_wake();
-                        return Some(handle);
-                    }
+                    // Woken twice, it may be in the list twice.
+                    Ok(job) if job.consume_wake() => return Some(handle),
                     // It runs: to be reported once it has paused.
                     Err(Unusable::Busy) if handle::own(handle).is_some() => {
                         self.handles.push_back(number);
                     }
-                    Err(_) => {}
+                    _ => {}
                 }
             }
             if self.inbox.may_sleep() {

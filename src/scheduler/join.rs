@@ -6,6 +6,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 
 use super::Core;
+use super::room::Room;
 use crate::job::{self, JobId, Raw, Ticket, WaitError};
 
 /// The end of one job, as another waits for it. Dropping it lets the job run on alone.
@@ -37,10 +38,16 @@ enum State<T> {
     Taken,
 }
 
+/// What a panic carries.
+type Payload = Box<dyn Any + Send>;
+
 /// What the scheduler tells when a job has ended.
 pub(super) trait Ended {
+    /// It no longer has the job: from here on a handle must not reach what was the job's.
+    fn lose_job(&self);
+
     /// With the panic's payload, if it panicked.
-    fn ended(&self, panic: Option<Box<dyn Any + Send>>);
+    fn ended(&self, panic: Option<Payload>);
 }
 
 impl<T> Shared<T> {
@@ -61,8 +68,11 @@ impl<T> Shared<T> {
 }
 
 impl<T> Ended for Shared<T> {
-    fn ended(&self, panic: Option<Box<dyn Any + Send>>) {
+    fn lose_job(&self) {
         self.job.set(None);
+    }
+
+    fn ended(&self, panic: Option<Payload>) {
         {
             let mut state = self.state.borrow_mut();
             if let State::Running = *state {
@@ -75,6 +85,27 @@ impl<T> Ended for Shared<T> {
         if let Some(waiter) = self.waiter.take() {
             waiter.wake();
         }
+    }
+}
+
+/// Tells that a job has ended, last of all: also when what it leaves behind (the cleanups of
+/// its wait context, the payload of its panic) panics when it is dropped.
+pub(super) struct Tell<'a> {
+    room: &'a Room,
+    ended: Rc<dyn Ended>,
+    pub(super) panic: Option<Payload>,
+}
+
+impl<'a> Tell<'a> {
+    pub(super) fn new(room: &'a Room, ended: Rc<dyn Ended>) -> Self {
+        Tell { room, ended, panic: None }
+    }
+}
+
+impl Drop for Tell<'_> {
+    fn drop(&mut self) {
+        self.room.wake_next();
+        self.ended.ended(self.panic.take());
     }
 }
 
@@ -105,7 +136,7 @@ impl<T> JoinHandle<T> {
 
     /// Whether the job has ended.
     pub fn is_finished(&self) -> bool {
-        self.0.job.get().is_none()
+        !matches!(*self.0.state.borrow(), State::Running)
     }
 
     /// Ends the job in the [`CancelMode`](crate::job::CancelMode) it was spawned with. A

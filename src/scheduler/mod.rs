@@ -26,24 +26,30 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic;
 use std::rc::{Rc, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::job::{self, Inbox, NotStarted, Options, Queue, Raw, StartError};
 use crate::sys;
 
+mod error;
 mod join;
 mod poll;
 mod room;
+mod stats;
 mod tasks;
 
 pub use crate::job::{
     Interest, Wait, WaitError, Wake, park, park_until, sleep, wait_fd, wake_handle, yield_now,
 };
+pub use error::RunError;
 pub use join::{JoinError, JoinHandle};
 pub use room::Config;
+pub use stats::Stats;
 
-use join::Shared;
+use join::{Shared, Tell};
 use poll::Poll;
 use room::Room;
 use tasks::Tasks;
@@ -67,22 +73,6 @@ pub enum Turn {
     Waiting,
     /// There are no jobs.
     Idle,
-}
-
-/// Why a scheduler cannot go on.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum RunError {
-    /// This many jobs wait, and nothing is left that could wake any of them: no
-    /// descriptor, no deadline, no offloaded work, no [`Wake`] outside.
-    Deadlock(usize),
-    /// Called from inside one of its own jobs.
-    Reentered,
-    /// The scheduler belongs to the process that this one was forked from, with its
-    /// descriptors and worker threads. Make a new one.
-    Forked,
-    /// Polling failed.
-    Io(io::Error),
 }
 
 struct Core {
@@ -356,10 +346,9 @@ impl Core {
                 self.tasks.borrow_mut().paused(back.job, &self.poll, &self.queue);
             } else {
                 let ended = self.tasks.borrow_mut().remove(back.job);
+                let mut tell = Tell::new(&self.room, ended);
                 // SAFETY: it has ended; the body of `spawn` returns ().
-                let result = unsafe { back.end::<()>() };
-                self.room.wake_next();
-                ended.ended(result.err());
+                tell.panic = unsafe { back.end::<()>() }.err();
             }
         }
     }
@@ -375,19 +364,22 @@ impl Core {
         }
         let ended = tasks.remove(job);
         drop(tasks);
+        let _tell = Tell::new(&self.room, ended);
         // SAFETY: it is out of all lists; the body of `spawn` returns ().
         unsafe { job.cancel::<()>() };
-        self.room.wake_next();
-        ended.ended(None);
         true
     }
 }
 
 impl Drop for Core {
     fn drop(&mut self) {
+        let mut first_panic = None;
         // Nobody adds to them: no spawner reaches a scheduler that is going away.
         for job in self.tasks.get_mut().jobs() {
-            self.cancel(job);
+            let cancel = panic::AssertUnwindSafe(|| self.cancel(job));
+            if let Err(panic) = panic::catch_unwind(cancel) {
+                first_panic.get_or_insert(panic);
+            }
         }
         if self.running.get() {
             // A job has ended the process, and thread-locals are destroyed on its stack. It
@@ -398,6 +390,11 @@ impl Drop for Core {
         // The parent's is the parent's to reuse.
         if self.forks == sys::fork_generation() {
             self.inbox.release();
+        }
+        if let Some(panic) = first_panic
+            && !thread::panicking()
+        {
+            panic::resume_unwind(panic);
         }
     }
 }
@@ -427,28 +424,6 @@ impl fmt::Debug for Scheduler {
 impl fmt::Debug for Spawner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spawner").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Deadlock(jobs) => {
-                write!(f, "{jobs} jobs wait and nothing is left that could wake any of them")
-            }
-            Self::Reentered => f.write_str("a scheduler was run from inside one of its own jobs"),
-            Self::Forked => f.write_str("the scheduler belongs to the parent process"),
-            Self::Io(error) => write!(f, "cannot poll: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for RunError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error),
-            _ => None,
-        }
     }
 }
 
@@ -495,5 +470,20 @@ mod tests {
         assert!(waiting.is_finished() && queued.is_finished());
         scheduler.run().unwrap();
         assert_eq!(turns.get(), 1);
+    }
+
+    #[test]
+    fn jobs_with_wake_handles_leave_nothing_behind_where_nobody_asks_for_a_deadlock() {
+        let scheduler = Scheduler::new().unwrap();
+        for _ in 0..100 {
+            let body = || {
+                let wake = wake_handle().unwrap();
+                wake.wake();
+                job::pause()
+            };
+            scheduler.spawn(body).unwrap();
+            while scheduler.turn(Some(Duration::ZERO)).unwrap() != Turn::Idle {}
+        }
+        assert!(scheduler.0.tasks.borrow().holders() <= 1);
     }
 }

@@ -81,7 +81,8 @@ impl Room {
     }
 
     pub(super) fn wake_next(&self) {
-        if let Some((_, ticket)) = self.waiters.borrow_mut().pop_front() {
+        let next = self.waiters.borrow_mut().pop_front();
+        if let Some((_, ticket)) = next {
             ticket.wake();
         }
     }

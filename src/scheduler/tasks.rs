@@ -19,14 +19,18 @@ pub(super) struct Tasks {
     /// Jobs that had a wake handle when they began to wait. One that has none then gets none:
     /// only its own code makes the first.
     holders: Vec<usize>,
+    /// By token: among `holders`, for this job or one before it. So they stay few even if
+    /// nobody ever asks.
+    listed: Vec<bool>,
+    /// Ever.
+    pub(super) ended: u64,
+    pub(super) woken: u64,
 }
 
 struct Task {
     job: Raw,
     wait: Wait,
     waits: bool,
-    /// Among `holders`.
-    holds: bool,
     /// The descriptors it is registered for.
     fds: Vec<RawFd>,
     ended: Rc<dyn Ended>,
@@ -37,6 +41,11 @@ impl Tasks {
         self.slots.len() - self.free.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn holders(&self) -> usize {
+        self.holders.len()
+    }
+
     pub(super) fn jobs(&self) -> Vec<Raw> {
         self.slots.iter().flatten().map(|task| task.job).collect()
     }
@@ -44,12 +53,13 @@ impl Tasks {
     /// Adds a job that is in the queue; returns its token.
     pub(super) fn insert(&mut self, job: Raw, ended: Rc<dyn Ended>) -> usize {
         let wait = Wait::Yield;
-        let task = Some(Task { job, wait, waits: false, holds: false, fds: Vec::new(), ended });
+        let task = Some(Task { job, wait, waits: false, fds: Vec::new(), ended });
         if let Some(token) = self.free.pop() {
             self.slots[token] = task;
             token
         } else {
             self.slots.push(task);
+            self.listed.push(false);
             self.slots.len() - 1
         }
     }
@@ -57,8 +67,10 @@ impl Tasks {
     /// Removes a job that waits for nothing; returns who wants to know that it ended.
     pub(super) fn remove(&mut self, job: Raw) -> Rc<dyn Ended> {
         let token = job.token();
+        self.ended += 1;
         let task = self.slots[token].take().expect("a live job has a task");
         self.free.push(token);
+        task.ended.lose_job();
         task.ended
     }
 
@@ -76,8 +88,8 @@ impl Tasks {
         let Some(Some(task)) = self.slots.get_mut(token) else { return };
         task.wait = wait;
         task.waits = true;
-        if job.has_outside_handle() && !task.holds {
-            task.holds = true;
+        if job.has_outside_handle() && !self.listed[token] {
+            self.listed[token] = true;
             self.holders.push(token);
         }
         let registered = match wait {
@@ -102,6 +114,7 @@ impl Tasks {
     /// Somebody used a wake handle of the job.
     pub(super) fn woken(&mut self, token: usize, poll: &Poll, queue: &Queue) {
         let Some(Some(task)) = self.slots.get(token) else { return };
+        self.woken += 1;
         if matches!(task.wait, Wait::Wake { .. } | Wait::Resume) {
             self.end_wait(token, Outcome::Ready, poll, queue);
         }
@@ -127,19 +140,25 @@ impl Tasks {
         self.withdraw(job.token(), poll).is_some()
     }
 
+    /// How many jobs wait for an instant.
+    pub(super) fn timed(&self) -> usize {
+        self.deadlines.len()
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first_key_value().map(|((instant, _), ())| *instant)
     }
 
     /// Whether any waiting job has a wake handle outside.
     pub(super) fn has_outside_handle(&mut self) -> bool {
-        while let Some(token) = self.holders.last() {
-            if let Some(Some(task)) = self.slots.get_mut(*token) {
-                task.holds = task.waits && task.job.has_outside_handle();
-                if task.holds {
-                    return true;
-                }
+        while let Some(&token) = self.holders.last() {
+            if let Some(Some(task)) = self.slots.get(token)
+                && task.waits
+                && task.job.has_outside_handle()
+            {
+                return true;
             }
+            self.listed[token] = false;
             self.holders.pop();
         }
         false

@@ -87,8 +87,7 @@ pub(crate) fn max_map_count() -> Option<usize> {
 pub(crate) fn shadow_stack_active() -> bool {
     static ANSWER: AtomicUsize = AtomicUsize::new(0);
     const NO: usize = 1;
-    let ask = || NO + usize::from(!cfg!(miri) && ask_for_shadow_stack());
-    asked_once(&ANSWER, ask) != NO
+    !cfg!(miri) && asked_once(&ANSWER, || NO + usize::from(ask_for_shadow_stack())) != NO
 }
 
 fn ask_for_shadow_stack() -> bool {

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::rc::Rc;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
+use std::{mem, thread};
 
 use siding::offload::Workers;
 use siding::scheduler::{self, Scheduler, Turn};
@@ -13,7 +13,7 @@ use siding::scheduler::{self, Scheduler, Turn};
 use crate::work::{Run, Wait};
 
 /// A job for every chunk, all on this thread. A job that waits is paused.
-pub fn jobs(run: &Arc<Run>, workers: usize) -> Result<(), Box<dyn Error>> {
+pub fn jobs(run: &Arc<Run>, workers: usize, mut watch: bool) -> Result<(), Box<dyn Error>> {
     let workers = Rc::new(Workers::new(workers)?);
     let scheduler = Scheduler::new()?;
     loop {
@@ -24,6 +24,10 @@ pub fn jobs(run: &Arc<Run>, workers: usize) -> Result<(), Box<dyn Error>> {
             scheduler
                 .spawn(move || run_of_job.process(chunk, &*workers))
                 .map_err(|error| format!("cannot have {} jobs: {error}", scheduler.live() + 1))?;
+        }
+        if mem::take(&mut watch) {
+            let spawner = scheduler.spawner();
+            scheduler.spawn(move || watch::job(spawner)).map_err(|refused| refused.error)?;
         }
         if scheduler.turn(None)? == Turn::Idle {
             return Ok(());

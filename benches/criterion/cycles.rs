@@ -1,0 +1,120 @@
+//! The cases of `single` in ticks of the processor's counter: `rdtsc`, `cntvct_el0`, `rdtime`,
+//! which programs may read on any Linux. It runs at a frequency of its own, printed first,
+//! whatever that of the core is at the moment; the core's cycles are in `ci/bench`'s table
+//! where the kernel gives access to them.
+//!
+//! `cargo bench --bench cycles`
+
+use std::time::{Duration, Instant};
+
+use criterion::measurement::{Measurement, ValueFormatter};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+mod cases;
+
+#[cfg(target_arch = "x86_64")]
+mod counter {
+    use core::arch::x86_64::{_mm_lfence, _rdtsc};
+
+    pub const NAME: &str = "rdtsc";
+
+    pub fn read() -> u64 {
+        // SAFETY: every x86_64 has it.
+        unsafe { _mm_lfence() };
+        // SAFETY: Linux lets programs read it.
+        let ticks = unsafe { _rdtsc() };
+        // SAFETY: as above.
+        unsafe { _mm_lfence() };
+        ticks
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod counter {
+    pub const NAME: &str = "cntvct_el0";
+
+    pub fn read() -> u64 {
+        let ticks;
+        // SAFETY: Linux lets programs read it.
+        unsafe { core::arch::asm!("isb", "mrs {}, cntvct_el0", "isb", out(reg) ticks) };
+        ticks
+    }
+}
+
+#[cfg(target_arch = "riscv64")]
+mod counter {
+    /// Not `rdcycle`, which newer kernels keep for themselves.
+    pub const NAME: &str = "rdtime";
+
+    pub fn read() -> u64 {
+        let ticks;
+        // SAFETY: Linux lets programs read it.
+        unsafe { core::arch::asm!("fence", "rdtime {}", "fence", out(reg) ticks) };
+        ticks
+    }
+}
+
+struct Ticks;
+
+impl Measurement for Ticks {
+    type Intermediate = u64;
+    type Value = u64;
+
+    fn start(&self) -> u64 {
+        counter::read()
+    }
+
+    fn end(&self, start: u64) -> u64 {
+        counter::read() - start
+    }
+
+    fn add(&self, a: &u64, b: &u64) -> u64 {
+        a + b
+    }
+
+    fn zero(&self) -> u64 {
+        0
+    }
+
+    fn to_f64(&self, value: &u64) -> f64 {
+        *value as f64
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        &Ticks
+    }
+}
+
+impl ValueFormatter for Ticks {
+    fn scale_values(&self, _: f64, _: &mut [f64]) -> &'static str {
+        "ticks"
+    }
+
+    fn scale_throughputs(&self, _: f64, _: &Throughput, _: &mut [f64]) -> &'static str {
+        "ticks"
+    }
+
+    fn scale_for_machines(&self, _: &mut [f64]) -> &'static str {
+        "ticks"
+    }
+}
+
+/// Ticks a second, by the clock.
+fn frequency() -> f64 {
+    let (start, ticks) = (Instant::now(), counter::read());
+    std::thread::sleep(Duration::from_millis(200));
+    let (time, ticks) = (start.elapsed(), counter::read() - ticks);
+    ticks as f64 / time.as_secs_f64()
+}
+
+fn all(c: &mut Criterion<Ticks>) {
+    println!("ticks of {}, {:.3} GHz", counter::NAME, frequency() * 1e-9);
+    cases::all(c);
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(Ticks);
+    targets = all
+}
+criterion_main!(benches);
