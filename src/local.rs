@@ -128,14 +128,3 @@ impl<T: Copy> Local<Cell<T>> {
         self.with(|cell| cell.replace(value))
     }
 }
-
-impl<T> Local<RefCell<T>> {
-    pub(crate) fn set(&'static self, value: T) {
-        self.with(|cell| drop(cell.replace(value)));
-    }
-
-    #[cfg(feature = "future")]
-    pub(crate) fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
-        self.with(|cell| f(&mut cell.borrow_mut()))
-    }
-}

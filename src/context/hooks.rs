@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 #[cfg(feature = "capi")]
 use super::Then;
-use super::{Control, Landed, Word, tag};
+use super::{Control, Landed, Word, Words, tag};
 use crate::arch::{self, Link, Sanitizer};
 use crate::stack::valgrind;
 
@@ -42,9 +42,9 @@ pub(super) struct Side {
 pub(super) struct Known {
     side: Side,
     /// Valgrind's number for the stack.
-    number: usize,
-    /// Where its first frame begins, below the slot.
-    start: usize,
+    number: u32,
+    /// Bytes of the slot, below which the first frame begins.
+    slot: u32,
 }
 
 impl Side {
@@ -63,7 +63,7 @@ impl Known {
         let size = stack.end.addr() - stack.start.addr();
         let side = Side { bottom: stack.start.cast(), size, ..Side::UNKNOWN };
         if cfg!(siding_no_hooks) {
-            return Known { side, number: 0, start: 0 };
+            return Known { side, number: 0, slot: 0 };
         }
         let Sanitizer { start_switch, register_root, switch_to_fiber, .. } = arch::sanitizer();
         if start_switch.is_some() || switch_to_fiber.is_some() || valgrind::is_memcheck() {
@@ -75,7 +75,7 @@ impl Known {
             unsafe { register(side.bottom, size) };
         }
         let number = valgrind::register(stack.start.addr()..stack.end.addr());
-        Known { side, number, start: 0 }
+        Known { side, number, slot: 0 }
     }
 
     /// The context ends, and its stack may go.
@@ -253,20 +253,24 @@ unsafe fn come_home<X>(landed: &Landed, home: *mut Side) -> Departure {
         let control = unsafe { control.as_ref() };
         // Memcheck takes what lies below the last frame for inaccessible; the next closure
         // may be larger. The slot holds what it answers.
-        valgrind::make_undefined(control.bottom..control.known.start);
+        let start = control.address().saturating_sub(control.known.slot as usize);
+        valgrind::make_undefined(control.bottom..start);
     }
     // SAFETY: the switch is over; both sides stay.
     unsafe { tell(side(control), home) }
 }
 
-/// Before [`super::hand_over`].
+/// [`super::hand_over`], watched.
 ///
 /// # Safety
 /// As there.
-#[inline(always)]
-pub(super) unsafe fn hand_over<X>(from: NonNull<Control<X>>, to: NonNull<Control<X>>) {
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn hand_over<X>(from: NonNull<Control<X>>, to: NonNull<Control<X>>) -> Words {
     // SAFETY: the switch follows; both sides stay meanwhile.
     unsafe { tell(side(from), inside(to)) }.announce();
+    // SAFETY: by this function's contract.
+    unsafe { super::switch_over(from, to) }
 }
 
 /// The inside of a context that is about to be entered.
@@ -274,7 +278,7 @@ fn inside<X>(mut control: NonNull<Control<X>>) -> *mut Side {
     // SAFETY: a control block is valid while its context is in use.
     let block = unsafe { control.as_mut() };
     if block.is_fresh() {
-        block.known.start = block.link.inner.sp;
+        block.known.slot = u32::try_from(block.address() - block.link.inner.sp).unwrap_or(u32::MAX);
     }
     side(control)
 }

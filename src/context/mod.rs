@@ -336,8 +336,16 @@ pub(crate) unsafe fn pause<X>(control: NonNull<Control<X>>, word: Word) -> Words
 pub(crate) unsafe fn hand_over<X>(from: NonNull<Control<X>>, to: NonNull<Control<X>>) -> Words {
     if hooks::watched() {
         // SAFETY: by the contract of this function.
-        unsafe { hooks::hand_over(from, to) };
+        return unsafe { hooks::hand_over(from, to) };
     }
+    // SAFETY: by the contract of this function.
+    unsafe { switch_over(from, to) }
+}
+
+/// # Safety
+/// As [`hand_over`].
+#[inline(always)]
+unsafe fn switch_over<X>(from: NonNull<Control<X>>, to: NonNull<Control<X>>) -> Words {
     let (from, to): (*mut Link, *mut Link) = (from.as_ptr().cast(), to.as_ptr().cast());
     // SAFETY: both are control blocks; the outer record of the running one is filled.
     let outer = unsafe { (*from).outer };

@@ -20,13 +20,13 @@ pub(crate) fn is_memcheck() -> bool {
 
 /// From here to there is a stack: the stack pointer that goes there is on another one.
 /// Returns what valgrind calls it.
-pub(crate) fn register(stack: Range<usize>) -> usize {
+pub(crate) fn register(stack: Range<usize>) -> u32 {
     // The address past the end would be on its neighbour, too.
-    client_request(&[STACK_REGISTER, stack.start, stack.end - 1, 0, 0, 0])
+    client_request(&[STACK_REGISTER, stack.start, stack.end - 1, 0, 0, 0]) as u32
 }
 
-pub(crate) fn deregister(stack: usize) {
-    client_request(&[STACK_DEREGISTER, stack, 0, 0, 0, 0]);
+pub(crate) fn deregister(stack: u32) {
+    client_request(&[STACK_DEREGISTER, stack as usize, 0, 0, 0, 0]);
 }
 
 /// Reading it is no error, whatever it has been used for.
