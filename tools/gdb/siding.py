@@ -28,7 +28,7 @@ import gdb.unwinder
 TRAMPOLINE = 64
 BOTTOM = 72
 FUNCTION = 136
-COROUTINE_SIZE = 192
+COROUTINE_SIZE = 256
 LARGEST_SIZE = 1024
 NODE = struct.Struct("<QQQQ")
 ENTRY = struct.Struct("<QQQQ")
