@@ -129,7 +129,7 @@ profile() {
     perf record -q -e cpu-clock --call-graph fp -o "$work/perf.data" \
         "$CARGO_TARGET_DIR/release/examples/cores" 1 >/dev/null 2>"$work/log" || die "perf: $(cat "$work/log")"
     perf script -i "$work/perf.data" 2>/dev/null >"$work/samples"
-    through=$(awk 'BEGIN { RS = "" } /cores::stage.*trampoline.*Scheduler::run.*cores::one_core/' "$work/samples" |
+    through=$(awk 'BEGIN { RS = "" } /_trampoline.*siding::scheduler.*start_thread/' "$work/samples" |
         grep -c trampoline || true)
     ((through > 100)) || die "only $through samples go from a job through the switch to its thread"
     tools/flamegraph.py <"$work/samples" | grep -q '<title>siding_.*_trampoline: ' || die "no trampoline in the flame graph"
