@@ -59,6 +59,7 @@ fn a_stack_remembers_how_deep_it_was_used() {
 #[test]
 fn a_scheduler_counts_turns_ends_and_wakes() {
     use siding::scheduler::{Scheduler, park, wake_handle, yield_now};
+    use std::sync::mpsc;
     use std::time::Duration;
 
     let scheduler = Scheduler::new().unwrap();
@@ -79,11 +80,13 @@ fn a_scheduler_counts_turns_ends_and_wakes() {
     let stats = scheduler.stats();
     assert_eq!((stats.live, stats.turns, stats.ended), (0, 90 + 90 + 400, 300));
 
-    let job = scheduler.spawn(|| {
-        let wake = wake_handle().unwrap();
-        thread::spawn(move || wake.wake());
+    let (send, receive) = mpsc::channel();
+    let job = scheduler.spawn(move || {
+        send.send(wake_handle().unwrap()).unwrap();
         park().unwrap();
     });
+    scheduler.turn(now).unwrap();
+    receive.recv().unwrap().wake();
     scheduler.run().unwrap();
     job.unwrap().join().unwrap();
     assert_eq!(scheduler.stats().woken, 1);

@@ -122,6 +122,20 @@ probes() {
     grep -q '4 passed' "$work/log" || die "the events were not tested: $(cat "$work/log")"
 }
 
+# A profiler that follows frame pointers sees a job on top of whoever runs the scheduler.
+profile() {
+    local through
+    RUSTFLAGS="-C force-frame-pointers=yes" cargo build --quiet --release --example cores
+    perf record -q -e cpu-clock --call-graph fp -o "$work/perf.data" \
+        "$CARGO_TARGET_DIR/release/examples/cores" 1 >/dev/null 2>"$work/log" || die "perf: $(cat "$work/log")"
+    perf script -i "$work/perf.data" 2>/dev/null >"$work/samples"
+    through=$(awk 'BEGIN { RS = "" } /_trampoline.*siding::scheduler.*start_thread/' "$work/samples" |
+        grep -c trampoline || true)
+    ((through > 100)) || die "only $through samples go from a job through the switch to its thread"
+    tools/flamegraph.py <"$work/samples" | grep -q '<title>siding_.*_trampoline: ' || die "no trampoline in the flame graph"
+    echo "a profile: $through samples of jobs go on in whoever runs them"
+}
+
 cargo build --quiet --package siding --example inspect
 # Without line tables, what was inlined is not told apart, and the job's function often was.
 export CARGO_PROFILE_RELEASE_DEBUG=line-tables-only
@@ -130,4 +144,6 @@ look "$CARGO_TARGET_DIR/debug/examples/inspect" debug
 look "$CARGO_TARGET_DIR/release/examples/inspect" release
 c_program
 probes
+unset CARGO_PROFILE_RELEASE_DEBUG
+profile
 [[ $untested == no ]] || echo "NOT TESTED: core dumps, which go elsewhere here: core_pattern is $pattern"

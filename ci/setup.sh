@@ -25,7 +25,7 @@ needs() {
             echo /usr/riscv64-linux-gnu/include/stdio.h libc6-dev-riscv64-cross
             echo qemu-riscv64 qemu-user ;;
         tools)
-            echo gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3
+            echo perf linux-perf gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3
             echo clang clang g++ g++ make make openssl openssl
             # A package without files of its own: the runtime of clang's sanitizers.
             echo /usr/share/doc/libclang-rt-dev libclang-rt-dev

@@ -12,7 +12,7 @@ use std::cell::Cell;
 
 use super::core::Raw;
 
-/// What has happened to the jobs of one thread since it began: see [`stats`](crate::stats).
+/// What has happened to the jobs of one thread since it began: see [`stats`](crate::stats()).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Events {

@@ -64,7 +64,8 @@ def address_of(symbol):
     """The address of a symbol, or 0. Without debug information its name ends in a hash."""
     try:
         text = gdb.execute("with language c -- output/x (long) &'%s'" % symbol, to_string=True)
-        return int(text, 16)
+        # After it gdb may say that the frame is in another language.
+        return int(re.match("0x[0-9a-f]+", text)[0], 16)
     except gdb.error:
         text = gdb.execute("info variables -q ^%s" % symbol, to_string=True)
         line = r"^(0x[0-9a-f]+) +%s(::h[0-9a-f]+)?$" % symbol
