@@ -14,6 +14,7 @@ mod job;
 mod offload_edges;
 #[cfg(feature = "scheduler")]
 mod scheduler_edges;
+mod soundness;
 mod stats;
 mod threads;
 mod unwind;

@@ -437,7 +437,7 @@ mod scopes {
 
 mod threads {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
     use super::*;
 
@@ -482,7 +482,45 @@ mod threads {
     }
 
     #[test]
-    fn coroutines_unwind_even_after_the_pool_of_their_thread_is_gone() {
-        assert_eq!(unwound_at_thread_exit(true), 10);
+    fn coroutines_are_leaked_once_the_pool_of_their_thread_is_gone() {
+        assert_eq!(unwound_at_thread_exit(true), 0);
+    }
+
+    static IS_GONE: AtomicBool = AtomicBool::new(false);
+    static CAME_TOO_LATE: AtomicBool = AtomicBool::new(false);
+
+    struct Value;
+
+    impl Drop for Value {
+        fn drop(&mut self) {
+            IS_GONE.store(true, SeqCst);
+        }
+    }
+
+    thread_local! {
+        static VALUE: Value = const { Value };
+    }
+
+    #[test]
+    fn a_coroutine_that_refers_to_a_thread_local_is_not_unwound_when_that_is_gone() {
+        struct Looks<'a>(#[allow(dead_code, reason = "it only has to be held")] &'a Value);
+        impl Drop for Looks<'_> {
+            fn drop(&mut self) {
+                CAME_TOO_LATE.fetch_or(IS_GONE.load(SeqCst), SeqCst);
+            }
+        }
+        let thread = thread::spawn(|| {
+            // Registered first, and destroyed last.
+            KEPT.with_borrow(Vec::len);
+            KEPT.set(vec![suspended(|yielder| {
+                VALUE.with(|value| {
+                    let _looks = Looks(value);
+                    yielder.suspend(());
+                });
+            })]);
+        });
+        thread.join().expect("the thread ends well");
+        assert!(IS_GONE.load(SeqCst));
+        assert!(!CAME_TOO_LATE.load(SeqCst));
     }
 }

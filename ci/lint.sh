@@ -24,6 +24,15 @@ while read -r file; do
     [[ -e $file ]] || die "CONTRIBUTING.md names $file, which does not exist"
 done < <(grep -oE '\b(ci|arch-tests)/[a-z_/.]*[a-z_/]' CONTRIBUTING.md | sort -u)
 
+# What SECURITY.md says tests a promise: files, and names of tests.
+while read -r name; do
+    if [[ $name == */* ]]; then
+        [[ -e $name ]] || die "SECURITY.md names $name, which does not exist"
+    else
+        grep -rqE "fn $name\(" arch-tests src || die "SECURITY.md names $name, which is no test"
+    fi
+done < <(sed -n 's/^|.*|\([^|]*\)|$/\1/p' SECURITY.md | grep -oE '[a-z_0-9-]+(/[a-zA-Z_0-9./]+|_[a-z_0-9]+)' | sort -u)
+
 clippy() { # <target> <flags for cargo ...> [-- <flags for the crate ...>]
     local flags=(--quiet --target "$@")
     [[ " $* " == *" -- "* ]] || flags+=(--)

@@ -11,7 +11,7 @@ use std::ffi::c_int;
 use std::ffi::c_uint;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 #[cfg(feature = "capi")]
 use super::Then;
@@ -25,6 +25,32 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 #[inline(always)]
 pub(super) fn watched() -> bool {
     cfg!(not(siding_no_hooks)) && WATCHED.load(Relaxed)
+}
+
+/// Whether neither a sanitizer nor valgrind is in this process, which does not change. Asking
+/// takes longer than making a context.
+#[inline(always)]
+fn nobody_is_there() -> bool {
+    const NOBODY: u8 = 1;
+    const SOMEBODY: u8 = 2;
+    static FOUND: AtomicU8 = AtomicU8::new(0);
+    #[cold]
+    #[inline(never)]
+    fn look() -> u8 {
+        let Sanitizer { start_switch, register_root, switch_to_fiber, .. } = arch::sanitizer();
+        let anybody = start_switch.is_some()
+            || register_root.is_some()
+            || switch_to_fiber.is_some()
+            || valgrind::is_running();
+        let found = if anybody { SOMEBODY } else { NOBODY };
+        FOUND.store(found, Relaxed);
+        found
+    }
+    let found = match FOUND.load(Relaxed) {
+        0 => look(),
+        found => found,
+    };
+    cfg!(siding_no_hooks) || found == NOBODY
 }
 
 /// A stack with frames on it, as the sanitizers know it.
@@ -58,13 +84,19 @@ impl Side {
 
 impl Known {
     /// Makes a context known that lies on `stack`, its control block included.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn new(stack: Range<*mut u8>) -> Self {
         let size = stack.end.addr() - stack.start.addr();
         let side = Side { bottom: stack.start.cast(), size, ..Side::UNKNOWN };
-        if cfg!(siding_no_hooks) {
+        if nobody_is_there() {
             return Known { side, number: 0, slot: 0 };
         }
+        Known::told(side, stack)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn told(side: Side, stack: Range<*mut u8>) -> Self {
         let Sanitizer { start_switch, register_root, switch_to_fiber, .. } = arch::sanitizer();
         if start_switch.is_some() || switch_to_fiber.is_some() || valgrind::is_memcheck() {
             WATCHED.store(true, Relaxed);
@@ -72,18 +104,23 @@ impl Known {
         if let Some(register) = register_root {
             // What only a paused context holds is no leak.
             // SAFETY: memory that stays until `end` says otherwise.
-            unsafe { register(side.bottom, size) };
+            unsafe { register(side.bottom, side.size) };
         }
         let number = valgrind::register(stack.start.addr()..stack.end.addr());
         Known { side, number, slot: 0 }
     }
 
     /// The context ends, and its stack may go.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn end(self) {
-        if cfg!(siding_no_hooks) {
-            return;
+        if !nobody_is_there() {
+            self.forget();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn forget(self) {
         let Side { bottom, size, fake_stack, fiber } = self.side;
         let sanitizer = arch::sanitizer();
         valgrind::deregister(self.number);

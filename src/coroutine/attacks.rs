@@ -1,5 +1,5 @@
-//! Attempts on the soundness of coroutines, each of which the compiler must refuse. Only
-//! a nightly rustdoc looks at the error codes; a stable one accepts any error.
+//! Attempts on the soundness of coroutines, each of which the compiler must refuse, for
+//! the reason given by the error code (`ci/doctests.sh` looks at it).
 //!
 //! A coroutine is used from another thread:
 //! ```compile_fail,E0277

@@ -20,19 +20,28 @@
 //!
 //! Where a suspended coroutine cannot be unwound, dropping it leaks its stack and all that
 //! lies on it: if the program is built with `panic = "abort"`, if it keeps catching the
-//! unwinding, or if a value that it yields meanwhile panics when dropped. Locks held across
+//! unwinding, if a value that it yields meanwhile panics when dropped, or if its thread is
+//! ending and the pool of stacks is gone. Locks held across
 //! a suspension are poisoned by the unwinding, as by any panic, and unwinding through an
 //! `extern "C"` function of Rust aborts.
 //!
 //! # Limits
 //!
 //! A suspended frame outlives what the frames around it would see end in order. The
-//! compiler does not know, so nothing but care prevents that
-//! * a coroutine suspended inside [`LocalKey::with`](std::thread::LocalKey::with) is kept in
-//!   another thread-local, and unwound at the end of the thread, when the value is gone;
-//! * code that sets a thread-local to the address of a variable for the time of a call
-//!   (scoped thread-locals) suspends in that call, and the calls end in another order;
-//! * a coroutine that is kept in a thread-local while it runs enters another one, and
+//! compiler does not know, and this library sees only part of it. `SECURITY.md` lists what
+//! remains and must be avoided, of jobs too:
+//! * A thread-local `OWNER` that owns coroutines, one of which is suspended inside
+//!   [`LocalKey::with`](std::thread::LocalKey::with) of another one, when the thread ends. If
+//!   `OWNER` was used before the thread's first coroutine, the coroutine is leaked; if after
+//!   that, but before the other thread-local, it is unwound when that one is gone. In a
+//!   destructor of `OWNER` such a coroutine must not be resumed, either.
+//! * Suspending in the initializer of a thread-local: what others have done with the value
+//!   since is undone when it goes on.
+//! * Code that sets a thread-local to the address of a variable for the time of a call
+//!   (scoped thread-locals) suspends in that call, and the calls end in another order.
+//! * Lending a thread-local's value to [`thread::scope`](std::thread::scope) and suspending
+//!   there, in a coroutine that is forgotten or leaked: the other threads may outlive this one.
+//! * A coroutine that is kept in a thread-local while it runs enters another one, and
 //!   `process::exit` is called in that: it would be unwound while running. (Called in the
 //!   coroutine itself, the exit is noticed.)
 //!
@@ -50,7 +59,7 @@ use std::panic;
 use std::ptr::NonNull;
 
 use crate::context::{self, Context, Control, Landed, Payload, Word, tag};
-use crate::stack::{PooledStack, Stack, StackConfig, StackError};
+use crate::stack::{self, PooledStack, Stack, StackConfig, StackError};
 
 #[cfg(doctest)]
 mod attacks;
@@ -298,6 +307,9 @@ impl<Input, Yield> Yielder<Input, Yield> {
 impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
     fn drop(&mut self) {
         if let Some(context) = self.context.take() {
+            if stack::thread_has_ended() {
+                return; // Its frames may refer to thread-locals that are gone: it is leaked.
+            }
             // SAFETY: a context that is there is armed or suspended.
             let ended = unsafe { Self::unwind(context) };
             // Its own panic on the way out was reported by the panic hook.

@@ -31,9 +31,11 @@ use std::panic;
 use std::thread;
 
 use crate::context::{self, tag};
-use crate::stack::{StackConfig, StackError};
+use crate::stack::{self, StackConfig, StackError};
 
 mod at_end;
+#[cfg(doctest)]
+mod attacks;
 mod core;
 mod current;
 #[cfg(test)]
@@ -99,7 +101,8 @@ pub(crate) use wake::Ticket;
 pub enum CancelMode {
     /// The pause in progress unwinds, so that destructors run. For jobs whose frames,
     /// between start and pause, are all Rust: through a C frame the process aborts. So it
-    /// does if the job has paused in a destructor while a panic of its own unwinds it.
+    /// does if the job has paused in a destructor while a panic of its own unwinds it. In a
+    /// program built with `panic = "abort"` this is the same as `Return`.
     #[default]
     Unwind,
     /// The pause in progress and all later ones return [`Cancelled`], and the job takes
@@ -453,7 +456,9 @@ impl Raw {
         core.cancelled_in_panic.set(thread::panicking());
         // From here on it answers to this frame alone.
         core.queue.set(core::NO_QUEUE);
-        for _ in 0..PATIENCE {
+        // While its thread ends, its frames may refer to thread-locals that are gone.
+        let patience = if stack::thread_has_ended() { 0 } else { PATIENCE };
+        for _ in 0..patience {
             // SAFETY: armed or paused.
             let back = unsafe { self.enter(how) };
             if back.tag != tag::PAUSED {

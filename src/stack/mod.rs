@@ -35,6 +35,7 @@ pub use error::StackError;
 pub use guard::{GuardMode, guard_mode};
 pub use guarded::GuardedStack;
 pub use mappings::set_mapping_limit;
+pub(crate) use pool::thread_has_ended;
 pub use pool::{PooledStack, high_water_marks, reserve, set_pool_limit};
 pub use stats::{Stats, stats};
 pub(crate) use used::{depth, wipe};

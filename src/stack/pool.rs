@@ -93,6 +93,13 @@ pub fn high_water_marks() -> Vec<usize> {
     })
 }
 
+/// Whether this thread is ending and its pool gone. Then other thread-locals are gone, too,
+/// that suspended frames may refer to: all that were first used after the first stack. So
+/// nobody must go on with those frames.
+pub(crate) fn thread_has_ended() -> bool {
+    POOL.try_with(|_| ()).is_err()
+}
+
 /// The answer of `f`; `otherwise` if the thread is ending and its pool gone.
 fn with_pool<T>(otherwise: T, f: impl FnOnce(&mut Pool) -> T) -> T {
     let answer = sys::keep_errno(|| POOL.try_with(|pool| f(&mut pool.borrow_mut())));

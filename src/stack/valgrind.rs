@@ -6,12 +6,18 @@ use std::ops::Range;
 
 use crate::arch::client_request;
 
+const RUNNING_ON_VALGRIND: usize = 0x1001;
 const STACK_REGISTER: usize = 0x1501;
 const STACK_DEREGISTER: usize = 0x1502;
 /// Requests of memcheck's begin with its initials.
 const MEMCHECK: usize = (b'M' as usize) << 24 | (b'C' as usize) << 16;
 const MAKE_UNDEFINED: usize = MEMCHECK + 1;
 const MAKE_DEFINED: usize = MEMCHECK + 2;
+
+/// Whether any of its tools is.
+pub(crate) fn is_running() -> bool {
+    client_request(&[RUNNING_ON_VALGRIND, 0, 0, 0, 0, 0]) != 0
+}
 
 /// Whether memcheck is looking: other tools, which count or time, are not to be noticed.
 pub(crate) fn is_memcheck() -> bool {
