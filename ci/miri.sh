@@ -26,7 +26,8 @@ run() { # <flags for cargo ...> -- <what to run ...>
         { tail -n 200 "$work/log" && die "Miri is not content"; }
 }
 run --lib --
-run --test=suite -- "${PARTS[@]}"
+# Jobs that are given up on purpose are threads that never end.
+MIRIFLAGS+=" -Zmiri-ignore-leaks" run --test=suite -- "${PARTS[@]}"
 awk '/^test result: / { passed += $4; files++ }
      END { print "Miri: " passed " tests in " files " files passed"; exit !passed }' "$work/log"
 
