@@ -257,7 +257,11 @@ impl Case {
             Event::DeviceCompletes => self.device.take().into_iter().for_each(Device::complete),
             Event::HandleDropped => drop(self.job.take()),
             Event::PoolShutDown => job::cleanup_thread(),
-            Event::Forked => common::passes(|| self.finish()),
+            Event::Forked => common::passes(|| {
+                // The parent's worker may have been in the middle of using the channel.
+                std::mem::forget(self.device.take());
+                self.finish();
+            }),
             Event::SchedulerDropped => drop(self.scheduler.take()),
             Event::ThreadExits => return false,
         }

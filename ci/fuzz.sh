@@ -18,10 +18,10 @@ fuzz() { # <seconds>
     nice -n 10 "$work/$NATIVE/release/sequences" "$work/found" arch-tests/fuzz/corpus \
         -max_total_time="$1" -max_len=400 -timeout=10 -rss_limit_mb=2048 \
         -artifact_prefix="$work/crashes/" -print_final_stats=1
-    # The smallest set that covers as much.
+    # A small set that covers as much, to be copied to the corpus.
     rm -rf "$work/merged"
     mkdir "$work/merged"
-    "$work/$NATIVE/release/sequences" -merge=1 -max_len=400 "$work/merged" \
+    "$work/$NATIVE/release/sequences" -set_cover_merge=1 -use_counters=0 -max_len=400 "$work/merged" \
         "$work/found" arch-tests/fuzz/corpus 2>"$work/merge.log"
     echo "$(find "$work/merged" -type f | wc -l) sequences cover as much: $work/merged"
 }

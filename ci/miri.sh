@@ -26,13 +26,14 @@ run() { # <flags for cargo ...> -- <what to run ...>
         { tail -n 200 "$work/log" && die "Miri is not content"; }
 }
 run --lib --
-run --test=suite -- "${PARTS[@]}"
+# Jobs that are given up on purpose are threads that never end.
+MIRIFLAGS+=" -Zmiri-ignore-leaks" run --test=suite -- "${PARTS[@]}"
 awk '/^test result: / { passed += $4; files++ }
      END { print "Miri: " passed " tests in " files " files passed"; exit !passed }' "$work/log"
 
 planted=("${miri[@]}" run "${where[@]}" siding-planted --)
 "${planted[@]}" >"$work/log" 2>&1 || { cat "$work/log" && die "not content without a bug"; }
-for bug in 'heap has been freed' 'unset uninitialized' 'race Data race' 'leak memory leaked'; do
+for bug in 'heap has been freed' 'unset uninitialized' 'leak memory leaked'; do
     status=0
     "${planted[@]}" "${bug%% *}" >"$work/log" 2>&1 || status=$?
     grep -q "${bug#* }" "$work/log" || status=0
