@@ -18,7 +18,7 @@ fn known(name: &str) -> usize {
 fn the_debugger_knows_the_layout() {
     let (trampoline, bottom) = Control::<Core>::debugger_words();
     assert_eq!((known("TRAMPOLINE"), known("BOTTOM")), (trampoline, bottom));
-    assert_eq!(known("COROUTINE_SIZE"), context::pooled_size::<()>());
+    assert!(context::pooled_size::<()>() <= known("COROUTINE_SIZE"));
     let job = context::pooled_size::<Core>();
     assert!(job > known("COROUTINE_SIZE") && job <= known("LARGEST_SIZE"), "{job}");
     #[cfg(feature = "capi")]

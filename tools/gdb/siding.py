@@ -28,6 +28,7 @@ import gdb.unwinder
 TRAMPOLINE = 64
 BOTTOM = 72
 FUNCTION = 136
+# ... from a control block to the top of its stack: what is larger than the first is a job.
 COROUTINE_SIZE = 256
 LARGEST_SIZE = 1024
 NODE = struct.Struct("<QQQQ")
@@ -139,7 +140,7 @@ class Job:
         self.control = control
         self.record = struct.unpack_from("<4Q", memory)
         self.trampoline, self.bottom = struct.unpack_from("<2Q", memory, TRAMPOLINE)
-        self.kind = "coroutine" if top == control + COROUTINE_SIZE else "job"
+        self.kind = "coroutine" if 0 < top - control <= COROUTINE_SIZE else "job"
         self.handle = handle
         self.thread = None
         self.frames = []
@@ -250,7 +251,7 @@ def control_block(slab, index, trampoline):
     """The control block of a stack and what it holds, or None."""
     top = slab.top(index)
     memory = read(top - LARGEST_SIZE, LARGEST_SIZE)
-    for size in range(COROUTINE_SIZE, LARGEST_SIZE + 1, LINE):
+    for size in range(2 * LINE, LARGEST_SIZE + 1, LINE):
         block = memory[LARGEST_SIZE - size :]
         entered, bottom = struct.unpack_from("<2Q", block, TRAMPOLINE)
         if entered == trampoline and slab.start <= bottom < top - size:
