@@ -13,7 +13,7 @@ use crate::stack;
 
 /// Runs `closure` as a job to its end, resuming it whenever it pauses; returns its value and
 /// how many bytes of its stack it has used, to the word. Nobody drives it: to
-/// [wait](super::wait) inside is an error.
+/// [wait](super::wait()) inside is an error.
 ///
 /// # Errors
 ///
