@@ -27,10 +27,10 @@ pub(super) fn watched() -> bool {
     cfg!(not(siding_no_hooks)) && WATCHED.load(Relaxed)
 }
 
-/// Whether neither a sanitizer nor valgrind is in this process, which does not change. Asking
-/// takes longer than making a context.
+/// Whether a sanitizer or valgrind is in this process, which does not change. Asking takes
+/// longer than making a context.
 #[inline(always)]
-fn nobody_is_there() -> bool {
+pub(super) fn is_anybody_there() -> bool {
     const NOBODY: u8 = 1;
     const SOMEBODY: u8 = 2;
     static FOUND: AtomicU8 = AtomicU8::new(0);
@@ -50,7 +50,7 @@ fn nobody_is_there() -> bool {
         0 => look(),
         found => found,
     };
-    cfg!(siding_no_hooks) || found == NOBODY
+    cfg!(not(siding_no_hooks)) && found != NOBODY
 }
 
 /// A stack with frames on it, as the sanitizers know it.
@@ -84,19 +84,11 @@ impl Side {
 
 impl Known {
     /// Makes a context known that lies on `stack`, its control block included.
-    #[inline(always)]
+    #[cold]
+    #[inline(never)]
     pub(super) fn new(stack: Range<*mut u8>) -> Self {
         let size = stack.end.addr() - stack.start.addr();
         let side = Side { bottom: stack.start.cast(), size, ..Side::UNKNOWN };
-        if nobody_is_there() {
-            return Known { side, number: 0, slot: 0 };
-        }
-        Known::told(side, stack)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn told(side: Side, stack: Range<*mut u8>) -> Self {
         let Sanitizer { start_switch, register_root, switch_to_fiber, .. } = arch::sanitizer();
         if start_switch.is_some() || switch_to_fiber.is_some() || valgrind::is_memcheck() {
             WATCHED.store(true, Relaxed);
@@ -111,16 +103,9 @@ impl Known {
     }
 
     /// The context ends, and its stack may go.
-    #[inline(always)]
-    pub(super) fn end(self) {
-        if !nobody_is_there() {
-            self.forget();
-        }
-    }
-
     #[cold]
     #[inline(never)]
-    fn forget(self) {
+    pub(super) fn end(&mut self) {
         let Side { bottom, size, fake_stack, fiber } = self.side;
         let sanitizer = arch::sanitizer();
         valgrind::deregister(self.number);
@@ -290,7 +275,9 @@ unsafe fn come_home<X>(landed: &Landed, home: *mut Side) -> Departure {
         let control = unsafe { control.as_ref() };
         // Memcheck takes what lies below the last frame for inaccessible; the next closure
         // may be larger. The slot holds what it answers.
-        let start = control.address().saturating_sub(control.known.slot as usize);
+        // SAFETY: who watches knows all contexts.
+        let known = unsafe { control.known.assume_init_ref() };
+        let start = control.address().saturating_sub(known.slot as usize);
         valgrind::make_undefined(control.bottom..start);
     }
     // SAFETY: the switch is over; both sides stay.
@@ -315,12 +302,16 @@ fn inside<X>(mut control: NonNull<Control<X>>) -> *mut Side {
     // SAFETY: a control block is valid while its context is in use.
     let block = unsafe { control.as_mut() };
     if block.is_fresh() {
-        block.known.slot = u32::try_from(block.address() - block.link.inner.sp).unwrap_or(u32::MAX);
+        let slot = u32::try_from(block.address() - block.link.inner.sp).unwrap_or(u32::MAX);
+        // SAFETY: who watches knows all contexts.
+        unsafe { block.known.assume_init_mut() }.slot = slot;
     }
     side(control)
 }
 
 fn side<X>(control: NonNull<Control<X>>) -> *mut Side {
     // SAFETY: a control block is valid while its context is in use.
-    unsafe { &raw mut (*control.as_ptr()).known.side }
+    let known = unsafe { &raw mut (*control.as_ptr()).known };
+    // SAFETY: who watches knows all contexts.
+    unsafe { &raw mut (*known.cast::<Known>()).side }
 }

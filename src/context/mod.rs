@@ -23,7 +23,7 @@
 use std::any::Any;
 #[cfg(feature = "capi")]
 use std::ffi::c_int;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 
@@ -74,7 +74,8 @@ pub(crate) struct Control<X> {
     bottom: usize,
     release: unsafe fn(NonNull<Control<X>>),
     pub(crate) extra: X,
-    known: hooks::Known,
+    /// Only there where somebody watches.
+    known: MaybeUninit<hooks::Known>,
 }
 
 /// A control block with the stack it lies on.
@@ -111,13 +112,19 @@ impl<X> Context<X> {
             bottom,
             release: release::<X, S>,
             extra,
-            known: hooks::Known::new(stack.bottom()..placed.wrapping_add(1).cast()),
+            known: MaybeUninit::uninit(),
         };
+        let whole = stack.bottom()..placed.wrapping_add(1).cast();
         // SAFETY: `usable` found room for it, the address is aligned, and by the contract
         // of `Stack` nothing else uses the memory.
         unsafe { placed.write(Placed { control, stack }) };
         // SAFETY: the address lies inside a mapping, so it is not null.
-        Ok(Context(unsafe { NonNull::new_unchecked(placed.cast()) }))
+        let mut control = unsafe { NonNull::new_unchecked(placed.cast::<Control<X>>()) };
+        if hooks::is_anybody_there() {
+            // SAFETY: just written, and nobody else knows it.
+            unsafe { control.as_mut() }.known.write(hooks::Known::new(whole));
+        }
+        Ok(Context(control))
     }
 
     /// The control block, valid as long as this context.
@@ -261,11 +268,16 @@ const SMALL_SLOT: usize = 1 << 10;
 /// # Safety
 /// `control` was placed with a stack of type `S`, and nothing lives there any more.
 unsafe fn release<X, S>(control: NonNull<Control<X>>) {
+    if hooks::is_anybody_there() {
+        // SAFETY: a control block, which nobody else uses any more.
+        let known = &mut unsafe { &mut *control.as_ptr() }.known;
+        // SAFETY: written by `new`, since who watches has been there all the time.
+        unsafe { known.assume_init_mut() }.end();
+    }
     // SAFETY: moved off the stack it describes before its drop can unmap that.
-    let placed = unsafe { control.cast::<Placed<X, S>>().read() };
-    drop(placed.control.extra);
-    placed.control.known.end();
-    drop(placed.stack);
+    let Placed { control, stack } = unsafe { control.cast::<Placed<X, S>>().read() };
+    drop(control.extra);
+    drop(stack);
 }
 
 /// Where the slot of a closure `F` with result `R` lies; frames start below it.
