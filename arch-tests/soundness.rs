@@ -102,8 +102,11 @@ mod threads_that_borrow_from_a_job {
 
     /// Counts up until it is told to stop.
     fn count(counter: &AtomicU32, stop: &AtomicBool) {
-        while !stop.load(SeqCst) {
-            counter.fetch_add(1, SeqCst);
+        loop {
+            counter.fetch_add(1, SeqCst); // once at least, however late it begins
+            if stop.load(SeqCst) {
+                return;
+            }
             thread::sleep(Duration::from_micros(100));
         }
     }

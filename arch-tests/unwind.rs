@@ -9,6 +9,7 @@ use std::thread;
 
 use siding::coroutine::CoroutineState::{Complete, Yielded};
 use siding::coroutine::{Coroutine, Yielder, scope};
+use siding::stack::{GuardedStack, StackConfig};
 
 /// What happened, in order.
 #[derive(Clone, Default)]
@@ -501,18 +502,22 @@ mod threads {
         static VALUE: Value = const { Value };
     }
 
-    #[test]
-    fn a_coroutine_that_refers_to_a_thread_local_is_not_unwound_when_that_is_gone() {
+    type Closure = fn(&Yielder<(), ()>);
+
+    /// Ends a thread whose thread-local owns what `suspend` makes of a closure that refers to
+    /// a later one.
+    fn is_not_unwound(suspend: fn(Closure) -> Coroutine<(), (), ()>) {
         struct Looks<'a>(#[allow(dead_code, reason = "it only has to be held")] &'a Value);
         impl Drop for Looks<'_> {
             fn drop(&mut self) {
                 CAME_TOO_LATE.fetch_or(IS_GONE.load(SeqCst), SeqCst);
             }
         }
-        let thread = thread::spawn(|| {
+        IS_GONE.store(false, SeqCst);
+        let thread = thread::spawn(move || {
             // Registered first, and destroyed last.
             KEPT.with_borrow(Vec::len);
-            KEPT.set(vec![suspended(|yielder| {
+            KEPT.set(vec![suspend(|yielder| {
                 VALUE.with(|value| {
                     let _looks = Looks(value);
                     yielder.suspend(());
@@ -522,5 +527,21 @@ mod threads {
         thread.join().expect("the thread ends well");
         assert!(IS_GONE.load(SeqCst));
         assert!(!CAME_TOO_LATE.load(SeqCst));
+    }
+
+    #[test]
+    fn a_coroutine_that_refers_to_a_thread_local_is_not_unwound_when_that_is_gone() {
+        is_not_unwound(|closure| suspended(closure));
+    }
+
+    #[test]
+    fn nor_is_one_on_a_stack_that_came_from_no_pool() {
+        is_not_unwound(|closure| {
+            let stack = GuardedStack::new(StackConfig::DEFAULT).unwrap();
+            let made = Coroutine::with_stack(stack, move |yielder, ()| closure(yielder));
+            let mut coroutine = made.expect("it is large enough");
+            coroutine.resume(());
+            coroutine
+        });
     }
 }

@@ -104,6 +104,9 @@ impl<X> Context<X> {
         let align = align_of::<Placed<X, S>>().max(STACK_ALIGN);
         let needed = size_of::<Placed<X, S>>() + align + SMALL_SLOT;
         let (bottom, top) = stack::usable(&stack, needed)?;
+        // Frames may refer to thread-locals that are new from here on: whether those are gone
+        // can be told only by what was there before them.
+        let _ = stack::thread_has_ended();
         let address = (top - size_of::<Placed<X, S>>()) & !(align - 1);
         let placed = stack.top().with_addr(address).cast::<Placed<X, S>>();
         let control = Control {

@@ -31,7 +31,7 @@ pub(crate) use symbols::{
 
 /// What `ask` says, which is never zero and always the same. Threads may ask at the same
 /// time: there is no lock that the child of a fork could find taken.
-fn asked_once(answer: &AtomicUsize, ask: impl FnOnce() -> usize) -> usize {
+pub(crate) fn asked_once(answer: &AtomicUsize, ask: impl FnOnce() -> usize) -> usize {
     match answer.load(Ordering::Relaxed) {
         0 => {
             let new = ask();

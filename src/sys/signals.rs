@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::fault::{self, Kind};
 use super::{Mapping, check, signal_frame_size};
@@ -18,7 +17,8 @@ struct Handlers {
     before: libc::sigaction,
 }
 
-static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+/// Never freed. Not under a lock, which the child of a fork might find taken.
+static HANDLERS: AtomicPtr<Handlers> = AtomicPtr::new(ptr::null_mut());
 
 /// Has `look` called at each SIGSEGV of this process, before what would have happened
 /// without it does. The first caller's stays.
@@ -35,7 +35,10 @@ pub(crate) fn look_at_faults(look: Look) -> io::Result<()> {
     let before = unsafe { before.assume_init() };
     // Known before ours can be called. Another thread's, or that of an attempt that failed,
     // is as good.
-    let _ = HANDLERS.set(Handlers { look, before });
+    if HANDLERS.load(Ordering::Acquire).is_null() {
+        let ours = Box::into_raw(Box::new(Handlers { look, before }));
+        HANDLERS.store(ours, Ordering::Release);
+    }
     // SAFETY: all zero is a valid value.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = on_fault as *const () as usize;
@@ -52,7 +55,9 @@ extern "C" fn on_fault(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    let Some(Handlers { look, before }) = HANDLERS.get() else { return };
+    // SAFETY: null, or never freed.
+    let handlers = unsafe { HANDLERS.load(Ordering::Acquire).as_ref() };
+    let Some(Handlers { look, before }) = handlers else { return };
     // SAFETY: the kernel's, for this call.
     let info_now = unsafe { &*info };
     // SAFETY: a SIGSEGV has an address.

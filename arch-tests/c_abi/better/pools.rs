@@ -49,9 +49,11 @@ fn a_second_init_does_not_leak() {
             let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
             statm.split(' ').next().unwrap().parse::<usize>().unwrap()
         };
+        // Each of them has 64 stacks. What the test itself needs is little.
         let first = memory();
+        let leaked = 64 * (256 << 10) / 4096;
         for _ in 0..50 {
-            assert_eq!(memory(), first);
+            assert!(memory() < first + leaked / 8);
         }
     });
 }
