@@ -51,7 +51,7 @@ fn every_call_fails(kind: Kind, operation: fn() -> Result) -> Tally {
     let first = holdings().descriptors;
     for on in [false, true] {
         for nth in 1.. {
-            assert!(nth < 200, "{kind:?} without an end");
+            assert!(nth < 2000, "{kind:?} without an end");
             let plan = Plan { kind, nth, on, errno: libc::ENOMEM };
             let before = Holdings { descriptors: 0, ..holdings() };
             let (fired, failed) = thread::spawn(move || one_fails(plan, operation)).join().unwrap();
