@@ -48,6 +48,39 @@ fn a_wake_handle_that_is_late_or_used_twice_does_nothing() {
     assert_eq!(resume(first), FINISH);
 }
 
+/// A job with a wake handle, of a thread that has ended.
+fn orphan() -> (Job, Wake) {
+    let made = thread::spawn(|| {
+        let job = paused(ptr::null_mut(), pause_often, 1);
+        (job.expose_provenance(), wake_of(job))
+    });
+    let (job, wake) = made.join().unwrap();
+    (ptr::with_exposed_provenance_mut(job), wake)
+}
+
+#[test]
+fn wakes_of_a_job_reach_the_thread_that_has_adopted_it() {
+    for asked_before in [true, false] {
+        for woken_before in [true, false] {
+            let (job, handle) = orphan();
+            let fd = asked_before.then(|| siding_wakes_fd());
+            assert!(!asked_before || siding_next_woken().is_null());
+            if woken_before {
+                wake(handle);
+            }
+            // SAFETY: the job's frames hold nothing of their thread's.
+            assert_eq!(unsafe { siding_job_adopt(job) }, 1);
+            if !woken_before {
+                wake(handle);
+            }
+            assert!(readable(fd.unwrap_or_else(|| siding_wakes_fd())));
+            assert_eq!(siding_next_woken(), job);
+            assert!(siding_next_woken().is_null());
+            assert_eq!(resume(job), FINISH);
+        }
+    }
+}
+
 #[test]
 fn a_handle_of_a_job_that_ended_does_not_wake_the_next_one_in_its_place() {
     let job = paused(ptr::null_mut(), pause_often, 1);

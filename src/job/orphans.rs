@@ -96,6 +96,7 @@ pub(crate) fn adopt(handle: Handle) -> Result<(), Unusable> {
         Ok(_) => {
             ADOPTED.fetch_add(1, Ordering::Relaxed);
             pool::adopt();
+            woken::take_over(handle);
             Ok(())
         }
         Err(_) => Err(Unusable::Busy),

@@ -69,6 +69,22 @@ pub(crate) fn fd() -> io::Result<RawFd> {
     })
 }
 
+/// The wakes of a job that this thread has adopted are for it to report: those of handles
+/// that others hold, and one that came while the job was nobody's. Without a descriptor for
+/// that, only [`ticket`] can say so.
+pub(super) fn take_over(handle: Handle) {
+    let Some(job) = handle::own(handle).filter(|job| job.core().slot.get().is_some()) else {
+        return;
+    };
+    let _ = with(|woken| {
+        job.slot().connect(Some(woken.inbox), handle.number());
+        if job.is_woken() {
+            woken.handles.push_back(handle.number());
+            woken.inbox.announce();
+        }
+    });
+}
+
 /// Wakes that wait here for jobs which somebody else drives by now go there.
 pub(super) fn pass_on() {
     let pass_on = |woken: &RefCell<Option<Woken>>| {
