@@ -39,9 +39,11 @@ fn ctx_with_fd() -> (Ctx, c_int) {
 #[test]
 fn a_cancelled_job_hears_of_it_when_it_pauses() {
     let job = paused(ptr::null_mut(), pause_often, 5);
+    siding_last_error();
     assert_eq!(cancel(job, NOW, 1), 1);
     assert_eq!(told(), [(1, 0)]);
     assert_eq!(siding_orphans_poll(), 0);
+    assert_eq!(siding_last_error(), 0, "the error of its pause is taken off");
 }
 
 #[test]

@@ -132,6 +132,13 @@ pub(super) fn take_last_error() -> u32 {
 
 /// Runs `f` and takes what it has added to the error queue off again.
 pub(super) fn without_errors<T>(f: impl FnOnce() -> T) -> T {
+    let last = take_last_error();
+    let value = without_queued(f);
+    let _ = LAST_ERROR.try_with(|error| error.set(last));
+    value
+}
+
+fn without_queued<T>(f: impl FnOnce() -> T) -> T {
     let Some(crypto) = look() else { return f() };
     // A mark is set on the newest entry: on an empty queue it fails.
     // SAFETY: no preconditions.
