@@ -15,7 +15,7 @@ allowed() {
         job) echo context stack sys ;;
         offload) echo job sys ;;
         scheduler) echo job offload sys stack ;;
-        future) echo job offload ;;
+        future) echo job ;;
         stats) echo job stack ;;
         ffi) echo job stack sys scheduler arch::with_caller ;;
         *) return 1 ;;

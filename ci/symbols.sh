@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Looks at what is built instead of running it: symbols, notes and landing pads of the
 # assembly, in C programs and shared libraries that contain it, and inlined into Rust.
-#   ci/symbols.sh [target ...]      the three gnu targets unless told
+#   ci/symbols.sh [target ...]      every architecture unless told
 . "$(dirname "$0")/lib.sh"
-(($#)) || set -- "$NATIVE" aarch64-unknown-linux-gnu riscv64gc-unknown-linux-gnu
+. "$(dirname "$0")/machine.sh"
+(($#)) || set -- "${TARGETS[@]}"
 
 prefix=siding_$(version_digits)_
 work=$(mktemp -d)
