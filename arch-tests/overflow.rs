@@ -229,7 +229,8 @@ mod reports {
         );
         let said = dies(true, Options::new());
         assert!(said.contains("in a job without a name (Options::name), run 0x"), "{said}");
-        let long = "x".repeat(1000).leak();
+        const LONG: &[u8] = &[b'x'; 1000];
+        let long = std::str::from_utf8(LONG).unwrap();
         let said = dies(true, Options::new().name(long));
         assert!(said.contains("xx, run 0x") && said.contains(", on thread "), "{said}");
         let said = dies(false, Options::new().name("the parser"));
