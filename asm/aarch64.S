@@ -169,7 +169,8 @@ END(hand_over)
          *
          * x0 = word, x1 = tag, x2 = link, sp = 16-byte aligned.
          * Calls entry(word, tag, link), which returns x0 = word, x1 = tag, and
-         * makes the job's last switch with them.
+         * makes the job's last switch with them. The inner pc is cleared before: so a
+         * debugger can tell a context that has ended from one that is paused.
          *
          * x29 = link + 40 for as long as the job runs: a frame record, with the
          * resumer's fp and pc at [x29] and [x29 + 8], its sp at [x29 + 16] and its x19

@@ -48,7 +48,6 @@ escaped:
         .type SIDING(sanitizer), %object
 SIDING(sanitizer):
         IF_THERE __sanitizer_start_switch_fiber, __sanitizer_finish_switch_fiber
-        IF_THERE __asan_unpoison_memory_region
         IF_THERE __lsan_register_root_region, __lsan_unregister_root_region
         IF_THERE __tsan_get_current_fiber, __tsan_create_fiber, __tsan_destroy_fiber
         IF_THERE __tsan_switch_to_fiber

@@ -193,7 +193,8 @@ END(hand_over)
          *
          * a0 = word, a1 = tag, a2 = link, sp = 16-byte aligned.
          * Calls entry(word, tag, link), which returns a0 = word, a1 = tag, and
-         * makes the job's last switch with them.
+         * makes the job's last switch with them. The inner pc is cleared before: so a
+         * debugger can tell a context that has ended from one that is paused.
          *
          * s0 = link + 56 for as long as the job runs, because a frame pointer on
          * RISC-V stands above its pair: the resumer's fp and pc are at [s0 - 16] and

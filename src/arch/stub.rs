@@ -39,7 +39,6 @@ pub(crate) struct Sanitizer {
     pub(crate) start_switch: Option<unsafe extern "C" fn(*mut Any, Any, usize)>,
     /// Then: the fake stack to come; where to put bottom and size of what is left.
     pub(crate) finish_switch: Option<unsafe extern "C" fn(Any, *mut Any, *mut usize)>,
-    pub(crate) unpoison: Option<unsafe extern "C" fn(Any, usize)>,
     pub(crate) register_root: Option<unsafe extern "C" fn(Any, usize)>,
     pub(crate) unregister_root: Option<unsafe extern "C" fn(Any, usize)>,
     pub(crate) current_fiber: Option<unsafe extern "C" fn() -> Any>,
