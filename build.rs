@@ -2,8 +2,8 @@
 
 use std::env;
 
-/// Architectures with a backend; all with 64-bit pointers.
-const SUPPORTED: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
+/// Architectures with assembly.
+const ASSEMBLY: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
 
 fn main() {
     // `cc` prints no `rerun-if-changed` for assembly, and the first line printed
@@ -12,15 +12,37 @@ fn main() {
     println!("cargo::rerun-if-changed=asm");
 
     let arch = variable("CARGO_CFG_TARGET_ARCH");
-    let wide = variable("CARGO_CFG_TARGET_POINTER_WIDTH") == "64";
-    if !(wide && SUPPORTED.contains(&arch.as_str())) {
+    if env::var_os("CARGO_CFG_SIDING_UCONTEXT").is_some() {
+        ucontext();
+    } else if ASSEMBLY.contains(&arch.as_str()) {
+        assemble(&arch);
+    } else if env::var_os("CARGO_CFG_UNIX").is_some() && variable("CARGO_CFG_TARGET_ENV") == "gnu" {
         println!(
-            "cargo::error=siding has no context switch for {}; supported are 64-bit {}",
-            variable("TARGET"),
-            SUPPORTED.join(", ")
+            "cargo::warning=siding has no assembly for {arch}: switches go through ucontext, and are slow"
         );
-        return;
+        println!("cargo::rustc-cfg=siding_ucontext");
+        ucontext();
+    } else {
+        println!(
+            "cargo::error=siding has no context switch for {}; supported are {}, and what else has \
+             glibc's ucontext",
+            variable("TARGET"),
+            ASSEMBLY.join(", ")
+        );
     }
+}
+
+/// Compiles the switch by the C library.
+fn ucontext() {
+    let mut build = cc::Build::new();
+    build.file("asm/ucontext.c").std("gnu11");
+    // Other frames are unwound through ours; and a user's flags must not make it slower still.
+    build.flag("-fexceptions").flag("-fasynchronous-unwind-tables").flag("-fvisibility=hidden");
+    build.opt_level(2).warnings_into_errors(true).extra_warnings(true);
+    build.compile("siding_asm");
+}
+
+fn assemble(arch: &str) {
     let mut build = cc::Build::new();
     build.file(format!("asm/{arch}.S"));
     if arch == "x86_64" {

@@ -29,7 +29,7 @@ enum Resource {
 }
 
 /// Sets the soft limit.
-fn limit(resource: Resource, to: u64) {
+fn limit(resource: Resource, to: libc::rlim_t) {
     // Each C library has a type of its own for them.
     let resource = match resource {
         Resource::Descriptors => libc::RLIMIT_NOFILE,
@@ -92,7 +92,7 @@ mod descriptors {
         assert_eq!(unsafe { libc::close(next) }, 0);
         for spare in 0.. {
             assert!(spare < 20, "never enough");
-            limit(Resource::Descriptors, next as u64 + spare);
+            limit(Resource::Descriptors, (next + spare) as libc::rlim_t);
             let result = attempt();
             limit(Resource::Descriptors, 200);
             match result {
@@ -199,7 +199,7 @@ mod memory {
             let pages: u64 = status.split(' ').next().unwrap().parse().unwrap();
             // SAFETY: no preconditions.
             let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
-            limit(Resource::Memory, pages * page + (64 << 20));
+            limit(Resource::Memory, (pages * page + (64 << 20)) as libc::rlim_t);
             let (mut jobs, error) = as_many_as_possible();
             let StartError::Stack(StackError::Map(error)) = error else { panic!("{error}") };
             assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));

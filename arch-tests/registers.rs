@@ -69,6 +69,9 @@ impl Side {
 
     /// Whether the record filled during the last call holds the registers of the caller.
     fn compare(&self, record: *const Record) -> Result<(), String> {
+        if cfg!(siding_ucontext) {
+            return Ok(()); // They are elsewhere.
+        }
         // SAFETY: the record is part of a valid link, and no switch is under way.
         let Record { reserved, fp, .. } = unsafe { &*record };
         let expected = [self.values[RESERVED], self.values[FP]];

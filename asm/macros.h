@@ -1,9 +1,7 @@
 /* What all architectures share: symbol names and notes. Never anything that
  * depends on the architecture. */
 
-/* Prefix and version: two versions of siding in one program must not share
- * code, which C linkage would do without a word. src/arch/mod.rs tests the digits. */
-#define SIDING(name) siding_0_1_##name
+#include "names.h"
 
 /* Begins a function: global for the rest of the crate, hidden from everyone else. */
 #define FUNCTION(name)            \

@@ -12,8 +12,8 @@ export RUSTC_WORKSPACE_WRAPPER=$work/rustc-faults
 printf '#!/bin/sh\nexec "$@" --cfg siding_faults\n' >"$RUSTC_WORKSPACE_WRAPPER"
 chmod +x "$RUSTC_WORKSPACE_WRAPPER"
 for target in "$@"; do
-    EXPECT_ARCH=${target%%-*}
-    export EXPECT_ARCH=${EXPECT_ARCH/riscv64gc/riscv64}
+    EXPECT_ARCH=$(arch_of "$target")
+    export EXPECT_ARCH
     tests=(cargo test --package siding --features capi --target "$target" --test children --)
     if [[ $target == x86_64-* ]]; then
         command -v gcore >/dev/null || die "gcore is missing: run ci/setup.sh tools"

@@ -13,6 +13,25 @@ CROSS=(
     aarch64-unknown-linux-musl
 )
 
+# Of these `ci/test` runs fewer variants, unless it is asked for one of them.
+FURTHER=(
+    i686-unknown-linux-gnu
+    armv7-unknown-linux-gnueabihf
+    powerpc64le-unknown-linux-gnu
+    s390x-unknown-linux-gnu
+)
+
+# What Rust calls the architecture of a target.
+arch_of() { # <target>
+    case $1 in
+        i?86-*) echo x86 ;;
+        armv7-*) echo arm ;;
+        powerpc64le-*) echo powerpc64 ;;
+        riscv64gc-*) echo riscv64 ;;
+        *) echo "${1%%-*}" ;;
+    esac
+}
+
 export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 
@@ -28,6 +47,15 @@ export CARGO_TARGET_RISCV64GC_UNKNOWN_LINUX_GNU_LINKER=riscv64-linux-gnu-gcc
 export CARGO_TARGET_RISCV64GC_UNKNOWN_LINUX_GNU_RUNNER="qemu-riscv64 -L /usr/riscv64-linux-gnu"
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER="qemu-aarch64 -cpu max"
+# Runs as it is: only the loader lies elsewhere than the program would say.
+export CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_LINKER=i686-linux-gnu-gcc
+export CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_RUSTFLAGS="-Clink-arg=-Wl,--dynamic-linker=/usr/i686-linux-gnu/lib/ld-linux.so.2,-rpath,/usr/i686-linux-gnu/lib"
+export CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_LINKER=arm-linux-gnueabihf-gcc
+export CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_RUNNER="qemu-arm -L /usr/arm-linux-gnueabihf"
+export CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_LINKER=powerpc64le-linux-gnu-gcc
+export CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_RUNNER="qemu-ppc64le -L /usr/powerpc64le-linux-gnu"
+export CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER=s390x-linux-gnu-gcc
+export CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER="qemu-s390x -L /usr/s390x-linux-gnu"
 # qemu-user forks while another of its threads may hold a lock of glib's slice allocator, and
 # the child waits for that for ever; malloc knows about forks.
 export G_SLICE=always-malloc

@@ -3,7 +3,7 @@
 
 # Every architecture once.
 TARGETS=("$NATIVE")
-for target in "${CROSS[@]}"; do
+for target in "${CROSS[@]}" "${FURTHER[@]}"; do
     [[ $target == *-musl ]] || TARGETS+=("$target")
 done
 
@@ -18,8 +18,7 @@ machine() { # <target>
     linker=${name^^}_LINKER
     runner=${name^^}_RUNNER
     [[ " ${TARGETS[*]} " == *" $1 "* ]] || die "unknown target: $1; known: ${TARGETS[*]}"
-    arch=${1%%-*}
-    arch=${arch%gc}
+    arch=$(arch_of "$1")
     cc=${!linker-gcc}
     read -ra emulator <<<"${!runner-}"
     asm_flags=()

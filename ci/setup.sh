@@ -24,6 +24,21 @@ needs() {
             echo riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
             echo /usr/riscv64-linux-gnu/include/stdio.h libc6-dev-riscv64-cross
             echo qemu-riscv64 qemu-user ;;
+        i686-unknown-linux-gnu)
+            echo i686-linux-gnu-gcc gcc-i686-linux-gnu
+            echo /usr/i686-linux-gnu/include/stdio.h libc6-dev-i386-cross ;;
+        armv7-unknown-linux-gnueabihf)
+            echo arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
+            echo /usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross
+            echo qemu-arm qemu-user ;;
+        powerpc64le-unknown-linux-gnu)
+            echo powerpc64le-linux-gnu-gcc gcc-powerpc64le-linux-gnu
+            echo /usr/powerpc64le-linux-gnu/include/stdio.h libc6-dev-ppc64el-cross
+            echo qemu-ppc64le qemu-user ;;
+        s390x-unknown-linux-gnu)
+            echo s390x-linux-gnu-gcc gcc-s390x-linux-gnu
+            echo /usr/s390x-linux-gnu/include/stdio.h libc6-dev-s390x-cross
+            echo qemu-s390x qemu-user ;;
         tools)
             echo perf linux-perf gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3
             echo clang clang g++ g++ make make openssl openssl

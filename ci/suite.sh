@@ -10,7 +10,7 @@ LIMIT=600
 
 cargo=(--package siding --tests --features capi --target "$target") flags=()
 case $variant in
-    debug*) ;;
+    debug* | ucontext) ;;
     *) cargo+=(--release) ;;
 esac
 case $variant in
@@ -22,14 +22,14 @@ case $variant in
     opt-s) flags=(-C opt-level=s) ;;
     native-cpu) flags=(-C target-cpu=native) ;;
     frame-pointers) flags=(-C force-frame-pointers=yes) ;;
+    # The build script must see it, too.
+    ucontext) export RUSTFLAGS="${RUSTFLAGS-} --cfg siding_ucontext" ;;
     *) die "unknown variant: $variant" ;;
 esac
 
 # Tests assert that they run on this, so a run on the wrong machine fails.
-case $target in
-    riscv64gc-*) export EXPECT_ARCH=riscv64 ;;
-    *) export EXPECT_ARCH=${target%%-*} ;;
-esac
+EXPECT_ARCH=$(arch_of "$target")
+export EXPECT_ARCH
 # Tests fork children that die: one thread, and no core files.
 export RUST_TEST_THREADS=1
 ulimit -c 0
@@ -38,18 +38,18 @@ work=$CARGO_TARGET_DIR/ci
 log=$work/$target-$variant.log results=$work/$target-$variant.results
 mkdir -p "$work"
 
-# Prints "file name" of each test of a run, architectures made equal.
+# Prints "file name" of each test of a run.
 names() { # <flags for cargo ...> [-- <flags for the tests>]
     local listing
     listing=$(cargo test "$@" --list 2>&1) || die "cannot list the tests: $listing"
     awk '/^ +Running / { file = $2 == "unittests" ? $3 : $2 }
-         sub(/: test$/, "") { print file, $0 }' <<<"$listing" |
-        sed -E 's/x86_64|aarch64|riscv64/ARCH/g' | sort
+         sub(/: test$/, "") { print file, $0 }' <<<"$listing" | sort
 }
 
 # The exclusions that apply here, as names.
-mapfile -t excluded < <(awk -v target="$target" \
-    '!/^#/ && ($1 == target || $1 == "*" || $1 == "qemu" && target !~ /^x86_64/) { print $2 }' ci/exclusions.txt)
+mapfile -t excluded < <(awk -v target="$target" -v variant="$variant" '
+    !/^#/ && ($1 == target || $1 == variant || $1 == "qemu" && target !~ /^(x86_64|i686)/) { print $2 }
+' ci/exclusions.txt)
 skips=(--exact)
 for name in "${excluded[@]}"; do
     skips+=(--skip "$name")
@@ -58,7 +58,6 @@ done
 # What has to run: natively listed, less the exclusions. Ignored tests are listed too.
 expected=$(names --package siding --tests --features capi --target "$NATIVE" --)
 for name in "${excluded[@]}"; do
-    name=$(sed -E 's/x86_64|aarch64|riscv64/ARCH/g' <<<"$name")
     rest=$(awk -v name="$name" '$2 != name' <<<"$expected")
     [[ $rest != "$expected" ]] || die "ci/exclusions.txt names $name, which is no test"
     expected=$rest

@@ -20,8 +20,8 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::time
     // SAFETY: by this function's contract.
     if let (0, Some(time)) = (result, unsafe { time.as_mut() }) {
         time.tv_sec += match clock {
-            libc::CLOCK_MONOTONIC => MONOTONIC.load(Relaxed),
-            libc::CLOCK_REALTIME => REAL.load(Relaxed),
+            libc::CLOCK_MONOTONIC => MONOTONIC.load(Relaxed) as libc::time_t,
+            libc::CLOCK_REALTIME => REAL.load(Relaxed) as libc::time_t,
             _ => 0,
         };
     }

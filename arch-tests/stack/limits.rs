@@ -86,7 +86,7 @@ fn with_little_address_space_slabs_are_smaller() {
         let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs");
         let pages: usize = statm.split(' ').next().expect("a figure").parse().expect("a number");
         let most = pages * 4096 + 100 * MIB;
-        let limit = libc::rlimit { rlim_cur: most as u64, rlim_max: most as u64 };
+        let limit = libc::rlimit { rlim_cur: most as libc::rlim_t, rlim_max: most as libc::rlim_t };
         // SAFETY: reads the struct.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
         if GuardedStack::new(StackConfig::with_size(200 * MIB)).is_ok() {

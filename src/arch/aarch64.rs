@@ -9,6 +9,10 @@ use super::{Landed, Link, Word, Words};
 /// accessed through it.
 pub(crate) const STACK_ALIGN: usize = 16;
 
+/// A C function returns [`Words`] in two registers.
+#[cfg(feature = "capi")]
+pub(crate) const WORDS_IN_REGISTERS: bool = true;
+
 // Every register except sp, x19 and x29 is declared clobbered, so the compiler keeps what
 // is live, and only that, on the stack. LLVM does not let x19 and x29 be named: they
 // travel in the record and are reloaded after landing, off the critical path. v8-v15:
@@ -133,7 +137,7 @@ pub(crate) fn stack_pointer() -> usize {
 #[cfg(feature = "capi")]
 #[allow(unused_macros, unused_imports, reason = "the ABI's own")]
 macro_rules! with_caller {
-    ($to:path) => {
+    ($to:path $(, $argument:expr)*) => {
         core::arch::naked_asm!(
             "hint #34", // bti c
             "mov x2, x30",

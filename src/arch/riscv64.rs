@@ -8,6 +8,10 @@ use super::{Landed, Link, Word, Words};
 /// RISC-V ELF psABI, "Integer Calling Convention": sp is 16-byte aligned at a call.
 pub(crate) const STACK_ALIGN: usize = 16;
 
+/// A C function returns [`Words`] in two registers.
+#[cfg(feature = "capi")]
+pub(crate) const WORDS_IN_REGISTERS: bool = true;
+
 // Every register except sp, s0, s1, gp and tp is declared clobbered, so the compiler keeps
 // what is live, and only that, on the stack. LLVM does not let s0 and s1 be named: they
 // travel in the record and are reloaded after landing, off the critical path.
@@ -135,7 +139,7 @@ pub(crate) fn stack_pointer() -> usize {
 #[cfg(feature = "capi")]
 #[allow(unused_macros, unused_imports, reason = "the ABI's own")]
 macro_rules! with_caller {
-    ($to:path) => {
+    ($to:path $(, $argument:expr)*) => {
         core::arch::naked_asm!(
             "mv a2, ra",
             "tail {to}",

@@ -8,6 +8,8 @@ use core::ffi::c_int;
 use core::ffi::c_uint;
 use core::{mem, ptr};
 
+#[cfg(feature = "capi")]
+use super::imp::WORDS_IN_REGISTERS;
 use super::{Landed, Link, Word, Words};
 
 /// What the stub passes on unseen.
@@ -123,6 +125,12 @@ pub(crate) unsafe fn resume_then(
     b: Any,
     then: Then,
 ) -> c_int {
+    if !WORDS_IN_REGISTERS {
+        // SAFETY: by this function's contract.
+        let Landed { link, word, tag } = unsafe { resume_here(link, word, tag) };
+        // SAFETY: by this function's contract.
+        return unsafe { then(word, tag, link, a, b) };
+    }
     /// `asm_resume` with what `then` returns: with the caller's own type, so that the call
     /// can be a jump.
     type Resume = unsafe extern "C-unwind" fn(Word, usize, *mut Link, Any, Any, Then) -> c_int;

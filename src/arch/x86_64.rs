@@ -8,6 +8,10 @@ use super::{Landed, Link, Word, Words};
 /// psABI 3.2.2: the end of the argument area is 16-byte aligned before a call.
 pub(crate) const STACK_ALIGN: usize = 16;
 
+/// A C function returns [`Words`] in two registers.
+#[cfg(feature = "capi")]
+pub(crate) const WORDS_IN_REGISTERS: bool = true;
+
 // Every register except rsp, rbp and rbx is declared clobbered, so the compiler keeps
 // what is live, and only that, on the stack. LLVM does not let rbp and rbx be named:
 // they travel in the record and are reloaded after landing, off the critical path.
@@ -136,7 +140,7 @@ pub(crate) fn stack_pointer() -> usize {
 #[cfg(feature = "capi")]
 #[allow(unused_macros, unused_imports, reason = "the ABI's own")]
 macro_rules! with_caller {
-    ($to:path) => {
+    ($to:path $(, $argument:expr)*) => {
         core::arch::naked_asm!(
             "endbr64",
             "mov rdx, [rsp]",

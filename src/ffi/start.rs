@@ -283,10 +283,10 @@ pub extern "C" fn ASYNC_is_capable() -> c_int {
 /// `ASYNC_init_thread`.
 // libcrypto's own ASYNC_start_job, reached by dlsym, calls it too, through the PLT, and
 // means its own pool: whoever calls from a libcrypto gets that library's function.
-#[unsafe(naked)]
+#[cfg_attr(not(siding_ucontext), unsafe(naked))]
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_init_thread(max_size: usize, init_size: usize) -> c_int {
-    with_caller!(init_thread)
+    with_caller!(init_thread, max_size, init_size)
 }
 
 type InitThread = extern "C" fn(usize, usize) -> c_int;
@@ -311,10 +311,10 @@ extern "C" fn init_thread(max_size: usize, init_size: usize, caller: *const c_vo
 }
 
 /// `ASYNC_cleanup_thread`.
-#[unsafe(naked)]
+#[cfg_attr(not(siding_ucontext), unsafe(naked))]
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_cleanup_thread() {
-    with_caller!(cleanup_thread)
+    with_caller!(cleanup_thread, 0, 0)
 }
 
 extern "C" fn cleanup_thread(_: usize, _: usize, caller: *const c_void) {

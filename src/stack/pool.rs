@@ -57,7 +57,7 @@ pub fn set_pool_limit(stacks: usize) {
 /// not fit the address space.
 pub fn reserve(config: StackConfig, stacks: usize) -> Result<(), StackError> {
     /// No process has more address space than this on any supported target.
-    const ADDRESS_SPACE: usize = 1 << 47;
+    const ADDRESS_SPACE: usize = usize::MAX >> if usize::BITS > 47 { 17 } else { 1 };
     let StackConfig { size, guard, .. } = config;
     if stacks.saturating_mul(size.saturating_add(guard)) > ADDRESS_SPACE {
         return Err(StackError::TooLarge { size, guard });

@@ -5,6 +5,11 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+#[cfg(target_pointer_width = "32")]
+use libc::Elf32_Phdr as Phdr;
+#[cfg(target_pointer_width = "64")]
+use libc::Elf64_Phdr as Phdr;
+
 /// What the loader found for a name.
 #[derive(Clone, Copy)]
 pub(crate) struct Symbol {
@@ -90,22 +95,22 @@ pub(crate) fn is_symbolic(address: *const c_void) -> bool {
     let mut symbolic = false;
     each_object(|object| {
         let headers = headers_of(object);
-        let loaded = |header: &&libc::Elf64_Phdr| {
-            let start = object.dlpi_addr.wrapping_add(header.p_vaddr);
+        let loaded = |header: &&Phdr| {
+            let start = start_of(object, header);
             header.p_type == libc::PT_LOAD
-                && (address.addr() as u64).wrapping_sub(start) < header.p_memsz
+                && address.addr().wrapping_sub(start) < header.p_memsz as usize
         };
         let found = headers.iter().any(|header| loaded(&header));
         if found {
             let dynamic = headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC);
-            symbolic = dynamic.is_some_and(|header| says_symbolic(object.dlpi_addr, header));
+            symbolic = dynamic.is_some_and(|header| says_symbolic(start_of(object, header)));
         }
         found
     });
     symbolic
 }
 
-fn headers_of(object: &libc::dl_phdr_info) -> &[libc::Elf64_Phdr] {
+fn headers_of(object: &libc::dl_phdr_info) -> &[Phdr] {
     if object.dlpi_phdr.is_null() {
         return &[];
     }
@@ -113,18 +118,22 @@ fn headers_of(object: &libc::dl_phdr_info) -> &[libc::Elf64_Phdr] {
     unsafe { std::slice::from_raw_parts(object.dlpi_phdr, usize::from(object.dlpi_phnum)) }
 }
 
-/// Looks for DT_SYMBOLIC, or DF_SYMBOLIC among the flags.
-fn says_symbolic(base: u64, header: &libc::Elf64_Phdr) -> bool {
-    const DT_NULL: i64 = 0;
-    const DT_SYMBOLIC: i64 = 16;
-    const DT_FLAGS: i64 = 30;
-    const DF_SYMBOLIC: u64 = 2;
-    let mut entry =
-        ptr::with_exposed_provenance::<[u64; 2]>(base.wrapping_add(header.p_vaddr) as usize);
+/// Where a part of an object lies.
+fn start_of(object: &libc::dl_phdr_info, header: &Phdr) -> usize {
+    (object.dlpi_addr as usize).wrapping_add(header.p_vaddr as usize)
+}
+
+/// Looks for DT_SYMBOLIC, or DF_SYMBOLIC among the flags, in a dynamic section.
+fn says_symbolic(section: usize) -> bool {
+    const DT_NULL: usize = 0;
+    const DT_SYMBOLIC: usize = 16;
+    const DT_FLAGS: usize = 30;
+    const DF_SYMBOLIC: usize = 2;
+    let mut entry = ptr::with_exposed_provenance::<[usize; 2]>(section);
     loop {
         // SAFETY: the dynamic section of a loaded object is mapped, and ends with DT_NULL.
         let [tag, value] = unsafe { entry.read() };
-        match tag as i64 {
+        match tag {
             DT_NULL => return false,
             DT_SYMBOLIC => return true,
             DT_FLAGS if value & DF_SYMBOLIC != 0 => return true,
