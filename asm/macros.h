@@ -31,12 +31,18 @@ escaped:
     .hidden SIDING(name);         \
     SIDING(name):
 
+#if __SIZEOF_POINTER__ == 8
+# define POINTER .quad
+#else
+# define POINTER .long
+#endif
+
 /* What the runtime of a sanitizer defines, if there is one in the program; else zero. In the
  * order of `Sanitizer` in src/arch/stub.rs. */
         .macro IF_THERE name:vararg
         .irp function, \name
         .weak   \function
-        .quad   \function
+        POINTER \function
         .endr
         .endm
         .pushsection .data.rel.ro, "aw", %progbits

@@ -14,12 +14,7 @@ CROSS=(
 )
 
 # Of these `ci/test` runs fewer variants, unless it is asked for one of them.
-FURTHER=(
-    i686-unknown-linux-gnu
-    armv7-unknown-linux-gnueabihf
-    powerpc64le-unknown-linux-gnu
-    s390x-unknown-linux-gnu
-)
+FURTHER=()
 
 # What Rust calls the architecture of a target.
 arch_of() { # <target>
