@@ -1,4 +1,4 @@
-//! i386 psABI 2.2.2: ebx, ebp, esi and edi; no vector register is preserved by a callee.
+//! i386 psABI 2.2.1: ebx, ebp, esi and edi; no vector register is preserved by a callee.
 
 use core::arch::naked_asm;
 
