@@ -3,7 +3,7 @@
 use std::env;
 
 /// Architectures with assembly.
-const ASSEMBLY: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
+const ASSEMBLY: [&str; 4] = ["x86_64", "aarch64", "riscv64", "x86"];
 
 fn main() {
     // `cc` prints no `rerun-if-changed` for assembly, and the first line printed
@@ -45,8 +45,8 @@ fn ucontext() {
 fn assemble(arch: &str) {
     let mut build = cc::Build::new();
     build.file(format!("asm/{arch}.S"));
-    if arch == "x86_64" {
-        // Defines __CET__, which <cet.h> turns into the IBT note and endbr64.
+    if arch.starts_with("x86") {
+        // Defines __CET__, which <cet.h> turns into the IBT note and endbr.
         build.flag("-fcf-protection=branch");
     }
     build.compile("siding_asm");

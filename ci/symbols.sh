@@ -20,6 +20,10 @@ fail() {
 # note, what must stand where an indirect jump or call arrives, and jumps that must not be.
 choose() {
     case $target in
+        i686-*)
+            gnu=i686-linux-gnu- cflags=-fcf-protection=branch note='x86 feature: IBT$'
+            pad=endbr32 call_pad=endbr32 bad_jump='notrack'
+            ;;
         x86_64-*)
             gnu='' cflags=-fcf-protection=branch note='x86 feature: IBT$'
             pad=endbr64 call_pad=endbr64 bad_jump='notrack'
@@ -116,12 +120,24 @@ check_inlined() {
     [[ -x $program ]] || { fail "the test program does not build"; return; }
     # Awk's regular expressions know no \s everywhere: tabs become spaces.
     "${gnu}objdump" -d --no-show-raw-insn "$program" | tr -s '\t ' ' ' | awk -v pad="${pad//\\s/ }" '
+        function number(digits, sum, i) {
+            for (i = 1; i <= length(digits); i++)
+                sum = sum * 16 + index("0123456789abcdef", substr(digits, i, 1)) - 1
+            return sum
+        }
         { address = $1; sub(/:$/, "", address); code[address] = $0 }
         # A switch takes the address of its landing, changes the stack, jumps.
         / lea .*\(%rip\),%rax/ { landing = $(NF - 1); taken = NR }
+        # Its distance from the instruction before, whose address is that of a call of the next.
+        # Or from where it is: the instruction before took the address of itself.
+        / lea 0x[0-9a-f]+\(%edi\),%edi/ {
+            split($NF, distance, /[x(]/)
+            landing = sprintf("%x", number(before) + number(distance[2])); taken = NR
+        }
+        { before = address }
         / adr / { landing = $4; taken = NR }
-        / mov .*,%rsp/ || / mov sp,/ { changed = NR }
-        / jmp \*0x[13]0\(%rdx\)/ || / br x1[67]/ {
+        / mov .*,%[re]sp/ || / mov sp,/ { changed = NR }
+        / jmp \*0x[13]0\(%rdx\)/ || / jmp \*0x(8|18)\(%ecx\)/ || / br x1[67]/ {
             if (taken && NR - taken < 12 && changed > taken) landings[landing]
             taken = 0
         }

@@ -12,14 +12,17 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 mod cases;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 mod counter {
+    #[cfg(target_arch = "x86")]
+    use core::arch::x86::{_mm_lfence, _rdtsc};
+    #[cfg(target_arch = "x86_64")]
     use core::arch::x86_64::{_mm_lfence, _rdtsc};
 
     pub const NAME: &str = "rdtsc";
 
     pub fn read() -> u64 {
-        // SAFETY: every x86_64 has it.
+        // SAFETY: every processor with SSE2 has it.
         unsafe { _mm_lfence() };
         // SAFETY: Linux lets programs read it.
         let ticks = unsafe { _rdtsc() };

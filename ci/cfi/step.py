@@ -34,10 +34,12 @@ class Arch:
     reserved: str  # the other register that travels in the record
     saved: list  # the other callee-saved registers
     link: str  # holds the link on landing
-    results: tuple  # hold what a function returns
+    results: tuple  # hold what a function returns, unless that is in memory
     returns: str  # expression: the return address, on the first instruction
     pushed: int = 0  # what the call itself has pushed
+    popped: int = 0  # what a return takes off the stack besides that
     guessed: bytes = b""  # an instruction at which gdb guesses and does not read CFI
+    word: int = 8  # bytes
 
 
 def numbered(form, first, last):
@@ -46,7 +48,9 @@ def numbered(form, first, last):
 
 ARCHES = {
     "x86_64": Arch("rsp", "rbp", "rbx", numbered("r{}", 12, 15),
-                   "rdx", ("rax", "rdx"), "*(unsigned long *)$rsp", 8, b"\xc3"),
+                   "rdx", ("rax", "rdx"), "*(unsigned long *)$rsp", 8, guessed=b"\xc3"),
+    "x86": Arch("esp", "ebp", "esi", ["ebx", "edi"],
+                "ecx", ("eax", "edx"), "*(unsigned long *)$esp", 4, 4, word=4),
     "aarch64": Arch("sp", "x29", "x19", numbered("x{}", 20, 28) + numbered("v{}.d.u[0]", 8, 15),
                     "x2", ("x0", "x1"), "$x30"),
     "riscv64": Arch("sp", "fp", "s1", numbered("s{}", 2, 11) + numbered("fs{}.double", 0, 11),
@@ -55,7 +59,7 @@ ARCHES = {
 
 POISON = b"\xa5" * 96
 OTHER_STACK = 2048  # sp moves less inside a frame, and more between two stacks
-INNER_SP, OUTER_SP = 24, 56  # in a link
+INNER_SP, OUTER_SP = 3, 7  # words of a link
 UNSAVED = "<not saved>"
 WRONG, BLIND = 1, 2  # exit status: bad unwinding; could not look
 
@@ -181,8 +185,9 @@ class Stepper:
             self.call = None
             return
         self.expect("sp on landing", sp, self.call.left)
-        spent = live("$" + self.arch.link) + (OUTER_SP if pc == at["resume_landing"] else INNER_SP)
-        gdb.selected_inferior().write_memory(spent, POISON[:8])
+        spent = OUTER_SP if pc == at["resume_landing"] else INNER_SP
+        spent = live("$" + self.arch.link) + spent * self.arch.word
+        gdb.selected_inferior().write_memory(spent, POISON[: self.arch.word])
 
     def leave(self, function):
         """After the last jump of a stub: nothing may have changed but the results."""
@@ -190,6 +195,8 @@ class Stepper:
         if function == "resume":  # it went on in a function that will return for it
             found["pc"] = hex(live(self.arch.returns))
             found[self.arch.sp] = hex(live("$" + self.arch.sp) + self.arch.pushed)
+        else:
+            found[self.arch.sp] = hex(live("$" + self.arch.sp) - self.arch.popped)
         for register, expected in self.call.truth.items():
             self.expect(f"{register} after the return", found[register], expected)
         for register, original in self.call.original.items():

@@ -305,7 +305,7 @@ impl Options {
         self
     }
 
-    /// Gives the job FP control words of its own (rounding, exception masks; x86_64 MXCSR
+    /// Gives the job FP control words of its own (rounding, exception masks; x86's MXCSR
     /// and x87 control word, aarch64 FPCR, riscv64 fcsr), which start as a copy of the
     /// caller's. Otherwise job and resumer share the thread's, which costs nothing; this
     /// costs about 5 ns a round trip on x86_64.

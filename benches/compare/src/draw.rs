@@ -193,10 +193,11 @@ fn legend(area: &Area, names: &[&str], colour: impl Fn(&str) -> RGBColor) -> Res
 
 /// Bars: for each case one of each architecture.
 fn instructions(directory: &Path) -> Result<()> {
-    const TARGETS: [(&str, RGBColor); 3] = [
+    const TARGETS: [(&str, RGBColor); 4] = [
         ("x86_64", RGBColor(0, 114, 178)),
         ("aarch64", RGBColor(213, 94, 0)),
         ("riscv64gc", RGBColor(0, 158, 115)),
+        ("i686", RGBColor(86, 180, 233)),
     ];
     let mut counts: Vec<(String, Vec<f64>)> = Vec::new();
     for (arch, _) in TARGETS {
