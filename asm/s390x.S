@@ -174,14 +174,14 @@ END(hand_over)
         .cfi_startproc simple
         .cfi_signal_frame
         .cfi_personality PCREL_SDATA4, SIDING(personality)
-        /* CFA = *(r5 + 56) + 160; r10 at r5 + 32, r11 at r5 + 40, pc at r5 + 48, r15 at r5 + 56.
+        /* CFA = *(r5 + 56) + 160; r10 at r5 + 32, r11 at r5 + 40, pc at r5 + 48.
          * DW_CFA_def_cfa_expression: DW_OP_breg5 56, DW_OP_deref, DW_OP_plus_uconst 160.
          * DW_CFA_expression: DW_OP_breg5 n.  [the return address has the column of r14] */
         .cfi_escape 0x0f, 6, 0x75, 56, 0x06, 0x23, 0xa0, 0x01
         .cfi_escape 0x10, 10, 2, 0x75, 32
         .cfi_escape 0x10, 11, 2, 0x75, 40
         .cfi_escape 0x10, 14, 2, 0x75, 48
-        .cfi_escape 0x10, 15, 2, 0x75, 56
+        .cfi_val_offset %r15, -160
         .irp register, %r6, %r7, %r8, %r9, %r12, %r13
         .cfi_undefined \register
         .endr
@@ -192,12 +192,11 @@ END(hand_over)
 FUNCTION(trampoline)
 SIDING(trampoline):
         la      %r11, 40(%r5)
-        /* The same through r11 (breg11): offsets 16, -8 (SLEB 0x78), 0, 8, 16. */
+        /* The same through r11 (breg11): offsets 16, -8 (SLEB 0x78), 0, 8. */
         .cfi_escape 0x0f, 6, 0x7b, 16, 0x06, 0x23, 0xa0, 0x01
         .cfi_escape 0x10, 10, 2, 0x7b, 0x78
         .cfi_escape 0x10, 11, 2, 0x7b, 0
         .cfi_escape 0x10, 14, 2, 0x7b, 8
-        .cfi_escape 0x10, 15, 2, 0x7b, 16
         aghi    %r15, -176
         mvghi   0(%r15), 0
         la      %r2, 160(%r15)
