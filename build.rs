@@ -3,7 +3,7 @@
 use std::env;
 
 /// Architectures with assembly.
-const ASSEMBLY: [&str; 4] = ["x86_64", "aarch64", "riscv64", "x86"];
+const ASSEMBLY: [&str; 5] = ["x86_64", "aarch64", "riscv64", "x86", "s390x"];
 
 fn main() {
     // `cc` prints no `rerun-if-changed` for assembly, and the first line printed

@@ -38,6 +38,11 @@ choose() {
             gnu=riscv64-linux-gnu- cflags=-O1 note=''
             pad='' call_pad='' bad_jump='\sj(al)?r\s.*\b(t0|x5)\b|\sjr\s+ra'
             ;;
+        s390x-*)
+            # Jumps go through r1, and through r14 where they are returns.
+            gnu=s390x-linux-gnu- cflags=-O1 note=''
+            pad='' call_pad='' bad_jump='\sbr\s+%r([02-9]|1[0-35])$|\sbasr?\s+%r([0-9]|1[0-35]),'
+            ;;
         *) die "nothing known of $target" ;;
     esac
 }
@@ -142,6 +147,8 @@ check_inlined() {
             taken = 0
         }
         / jr t2/ { switches++ }
+        / lg %r15,(24|56)\(%r5\)/ { changed = NR }
+        / br %r1$/ && changed == NR - 1 { switches++ }
         END {
             for (landing in landings) {
                 switches++

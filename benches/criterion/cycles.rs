@@ -1,5 +1,5 @@
 //! The cases of `single` in ticks of the processor's counter: `rdtsc`, `cntvct_el0`, `rdtime`,
-//! which programs may read on any Linux. It runs at a frequency of its own, printed first,
+//! `stck`, which programs may read on any Linux. It runs at a frequency of its own, printed first,
 //! whatever that of the core is at the moment; the core's cycles are in `ci/bench`'s table
 //! where the kernel gives access to them.
 //!
@@ -53,6 +53,19 @@ mod counter {
         let ticks;
         // SAFETY: Linux lets programs read it.
         unsafe { core::arch::asm!("fence", "rdtime {}", "fence", out(reg) ticks) };
+        ticks
+    }
+}
+
+#[cfg(target_arch = "s390x")]
+mod counter {
+    /// It waits for what comes before it, as does what comes after.
+    pub const NAME: &str = "stck";
+
+    pub fn read() -> u64 {
+        let mut ticks = 0;
+        // SAFETY: stores the time of day, which programs may ask for, into the local.
+        unsafe { core::arch::asm!("stck 0({})", in(reg_addr) &raw mut ticks) };
         ticks
     }
 }

@@ -40,6 +40,8 @@ class Arch:
     popped: int = 0  # what a return takes off the stack besides that
     guessed: bytes = b""  # an instruction at which gdb guesses and does not read CFI
     word: int = 8  # bytes
+    arguments: tuple = ()  # callee-saved, and not ours to change: they carry arguments
+    features: tuple = ()  # what gdb shall know of the machine instead of what the emulator says
 
 
 def numbered(form, first, last):
@@ -55,6 +57,15 @@ ARCHES = {
                     "x2", ("x0", "x1"), "$x30"),
     "riscv64": Arch("sp", "fp", "s1", numbered("s{}", 2, 11) + numbered("fs{}.double", 0, 11),
                     "a2", ("a0", "a1"), "$ra"),
+    # Of a machine with vector registers gdb 13 does not unwind those of floating point, which
+    # are parts of them.
+    "s390x": Arch("r15", "r11", "r10",
+                  numbered("r{}", 7, 9) + ["r12", "r13"] + numbered("f{}", 8, 15),
+                  "r5", ("r2",), "$r14", arguments=("r6",), features=(
+                      ("core", 64, "uint64", ["pswm", "pswa", *numbered("r{}", 0, 15)]),
+                      ("acr", 32, "uint32", numbered("acr{}", 0, 15)),
+                      ("fpr", 32, "uint32", ["fpc"]),
+                      ("fpr", 64, "ieee_double", numbered("f{}", 0, 15)))),
 }
 
 POISON = b"\xa5" * 96
@@ -104,7 +115,7 @@ class Program:
     def disassemble(self, name, start, end):
         architecture = gdb.selected_inferior().architecture()
         for instruction in architecture.disassemble(start, end - 1):
-            if instruction["asm"].strip() != "nop":  # before a landing: never run
+            if instruction["asm"].split()[0] not in ("nop", "nopr"):  # before a landing: never run
                 self.function[instruction["addr"]] = name
             self.next[instruction["addr"]] = instruction["addr"] + instruction["length"]
 
@@ -165,7 +176,8 @@ class Stepper:
         original = {register: copied(register) for register in marked}
         for register in marked:
             gdb.execute(f"set ${register} = {next(self.fresh)}")
-        truth.update((register, live_text(register)) for register in [self.arch.fp, *marked])
+        kept = [self.arch.fp, *self.arch.arguments, *marked]
+        truth.update((register, live_text(register)) for register in kept)
         self.call = Call(truth, original)
 
     def land(self, pc, came_from):
@@ -242,7 +254,8 @@ class Stepper:
     def as_seen_by_the_trampoline(self, resumer):
         place = {"pc": hex(self.program.at["resume_landing"]), self.arch.sp: hex(resumer.left)}
         kept = {name: resumer.truth[name] for name in (self.arch.fp, self.arch.reserved)}
-        return {**place, **kept, **dict.fromkeys(self.arch.saved, UNSAVED)}
+        lost = [*self.arch.saved, *self.arch.arguments]
+        return {**place, **kept, **dict.fromkeys(lost, UNSAVED)}
 
     def walk(self):
         """The whole chain: one trampoline for each job that is inside another, then main."""
@@ -288,7 +301,20 @@ def die_with_gdb():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def start(environment, rounds):
+def describe(features, path):
+    """Tells gdb that the machine has no more than this."""
+    lines = ["<target><architecture>s390:64-bit</architecture>"]
+    for name, group in itertools.groupby(features, key=lambda feature: feature[0]):
+        lines.append(f'<feature name="org.gnu.gdb.s390.{name}">')
+        for _, bits, kind, registers in group:
+            lines += (f'<reg name="{r}" bitsize="{bits}" type="{kind}"/>' for r in registers)
+        lines.append("</feature>")
+    with open(path, "w") as file:
+        file.write("\n".join([*lines, "</target>"]))
+    gdb.execute(f"set tdesc filename {path}")
+
+
+def start(environment, rounds, arch):
     """Runs the program to its first breakpoint."""
     program = environment["CFI_PROGRAM"]
     if not environment["CFI_EMULATOR"]:
@@ -307,6 +333,9 @@ def start(environment, rounds):
             break
         except gdb.error:  # it does not listen yet
             time.sleep(0.02)
+    # Not before: the emulator shows registers to those that have asked it which there are.
+    if arch.features:
+        describe(arch.features, f"{program}.xml")
     gdb.execute("continue", to_string=True)
 
 
@@ -318,10 +347,11 @@ def run(environment):
     gdb.execute(f"file {environment['CFI_PROGRAM']}")
     program = Program(environment["CFI_PROGRAM"])
     rounds = int(environment["CFI_ROUNDS"])
-    stepper = Stepper(ARCHES[environment["CFI_ARCH"]], program, environment["CFI_FIRST"] != "")
+    arch = ARCHES[environment["CFI_ARCH"]]
+    stepper = Stepper(arch, program, environment["CFI_FIRST"] != "")
     for name in ("resume", "pause", "hand_over"):
         stepper.stop_at(program.at[name])
-    start(environment, rounds)
+    start(environment, rounds, arch)
     while gdb.selected_inferior().pid:
         if live("$pc") not in program.function:
             raise gdb.GdbError(f"stopped at {live('$pc'):#x}, outside the stub")
