@@ -16,6 +16,7 @@ CROSS=(
 # Of these `ci/test` runs fewer variants, unless it is asked for one of them.
 FURTHER=(
     i686-unknown-linux-gnu
+    armv7-unknown-linux-gnueabihf
 )
 
 # What Rust calls the architecture of a target.

@@ -38,6 +38,11 @@ choose() {
             gnu=riscv64-linux-gnu- cflags=-O1 note=''
             pad='' call_pad='' bad_jump='\sj(al)?r\s.*\b(t0|x5)\b|\sjr\s+ra'
             ;;
+        armv7-*)
+            # No pads. `bx lr` is a return, as is a load into pc, which a switch must not be.
+            gnu=arm-linux-gnueabihf- cflags=-O1 note=''
+            pad='' call_pad='' bad_jump='\s(mov|ldr)\s+pc,|\sblx\s+lr'
+            ;;
         *) die "nothing known of $target" ;;
     esac
 }
@@ -141,7 +146,7 @@ check_inlined() {
             if (taken && NR - taken < 12 && changed > taken) landings[landing]
             taken = 0
         }
-        / jr t2/ { switches++ }
+        / jr t2/ || / stm.*\{r6, fp, ip, lr\}/ { switches++ }
         END {
             for (landing in landings) {
                 switches++

@@ -55,6 +55,9 @@ ARCHES = {
                     "x2", ("x0", "x1"), "$x30"),
     "riscv64": Arch("sp", "fp", "s1", numbered("s{}", 2, 11) + numbered("fs{}.double", 0, 11),
                     "a2", ("a0", "a1"), "$ra"),
+    "arm": Arch("sp", "r11", "r6",
+                ["r4", "r5", *numbered("r{}", 7, 10), *numbered("d{}.u64", 8, 15)],
+                "r3", (), "$lr", word=4),
 }
 
 POISON = b"\xa5" * 96
@@ -104,7 +107,7 @@ class Program:
     def disassemble(self, name, start, end):
         architecture = gdb.selected_inferior().architecture()
         for instruction in architecture.disassemble(start, end - 1):
-            if instruction["asm"].strip() != "nop":  # before a landing: never run
+            if instruction["asm"].split()[0] != "nop":  # before a landing: never run
                 self.function[instruction["addr"]] = name
             self.next[instruction["addr"]] = instruction["addr"] + instruction["length"]
 
@@ -313,6 +316,7 @@ def start(environment, rounds):
 def run(environment):
     gdb.execute("set confirm off")
     gdb.execute("set pagination off")
+    gdb.execute("set language c")
     gdb.execute("set suppress-cli-notifications on")
     gdb.execute("set backtrace limit 60")
     gdb.execute(f"file {environment['CFI_PROGRAM']}")

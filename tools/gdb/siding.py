@@ -46,6 +46,7 @@ REGISTERS = {
     "aarch64": ("x19", "x29", "pc", "sp"),
     "riscv": ("s1", "fp", "pc", "sp"),
     "i386": ("esi", "ebp", "eip", "esp"),
+    "arm": ("r6", "r11", "pc", "sp"),
 }
 # What lies around a job's own functions, by name and by file.
 SCAFFOLD = re.compile(
