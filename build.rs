@@ -18,7 +18,8 @@ fn main() {
         assemble(&arch);
     } else if env::var_os("CARGO_CFG_UNIX").is_some() && variable("CARGO_CFG_TARGET_ENV") == "gnu" {
         println!(
-            "cargo::warning=siding has no assembly for {arch}: switches go through ucontext, and are slow"
+            "cargo::warning=siding has no assembly for {}: switches go through ucontext, and are slow",
+            variable("TARGET")
         );
         println!("cargo::rustc-cfg=siding_ucontext");
         ucontext();
