@@ -17,6 +17,7 @@ CROSS=(
 FURTHER=(
     i686-unknown-linux-gnu
     s390x-unknown-linux-gnu
+    armv7-unknown-linux-gnueabihf
 )
 
 # What Rust calls the architecture of a target.

@@ -43,6 +43,11 @@ choose() {
             gnu=s390x-linux-gnu- cflags=-O1 note=''
             pad='' call_pad='' bad_jump='\sbr\s+%r([02-9]|1[0-35])$|\sbasr?\s+%r([0-9]|1[0-35]),'
             ;;
+        armv7-*)
+            # No pads. `bx lr` is a return, as is a load into pc, which a switch must not be.
+            gnu=arm-linux-gnueabihf- cflags=-O1 note=''
+            pad='' call_pad='' bad_jump='\s(mov|ldr)\s+pc,|\sblx\s+lr'
+            ;;
         *) die "nothing known of $target" ;;
     esac
 }
@@ -146,9 +151,9 @@ check_inlined() {
             if (taken && NR - taken < 12 && changed > taken) landings[landing]
             taken = 0
         }
-        / jr t2/ { switches++ }
         / lg %r15,(24|56)\(%r5\)/ { changed = NR }
         / br %r1$/ && changed == NR - 1 { switches++ }
+        / jr t2/ || / stm.*\{r6, fp, ip, lr\}/ { switches++ }
         END {
             for (landing in landings) {
                 switches++

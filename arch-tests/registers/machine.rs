@@ -15,6 +15,7 @@
 #[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
 #[cfg_attr(target_arch = "x86", path = "x86.rs")]
 #[cfg_attr(target_arch = "s390x", path = "s390x.rs")]
+#[cfg_attr(target_arch = "arm", path = "arm.rs")]
 mod imp;
 
 pub(crate) use imp::{FP, FP_ABOVE_PAIR, NAMES, RESERVED, fill_call_store, sp_and_fp};

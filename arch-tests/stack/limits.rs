@@ -85,7 +85,8 @@ fn with_little_address_space_slabs_are_smaller() {
     passes(|| {
         let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs");
         let pages: usize = statm.split(' ').next().expect("a figure").parse().expect("a number");
-        let most = pages * 4096 + 100 * MIB;
+        // Under an emulator of 32 bits it is more than an address can say.
+        let most = pages.saturating_mul(4096).saturating_add(100 * MIB);
         let limit = libc::rlimit { rlim_cur: most as libc::rlim_t, rlim_max: most as libc::rlim_t };
         // SAFETY: reads the struct.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);

@@ -66,6 +66,9 @@ ARCHES = {
                       ("acr", 32, "uint32", numbered("acr{}", 0, 15)),
                       ("fpr", 32, "uint32", ["fpc"]),
                       ("fpr", 64, "ieee_double", numbered("f{}", 0, 15)))),
+    "arm": Arch("sp", "r11", "r6",
+                ["r4", "r5", *numbered("r{}", 7, 10), *numbered("d{}.u64", 8, 15)],
+                "r3", (), "$lr", word=4),
 }
 
 POISON = b"\xa5" * 96
@@ -342,6 +345,7 @@ def start(environment, rounds, arch):
 def run(environment):
     gdb.execute("set confirm off")
     gdb.execute("set pagination off")
+    gdb.execute("set language c")
     gdb.execute("set suppress-cli-notifications on")
     gdb.execute("set backtrace limit 60")
     gdb.execute(f"file {environment['CFI_PROGRAM']}")

@@ -47,6 +47,7 @@ REGISTERS = {
     "riscv": ("s1", "fp", "pc", "sp"),
     "i386": ("esi", "ebp", "eip", "esp"),
     "s390": ("r10", "r11", "pc", "r15"),
+    "arm": ("r6", "r11", "pc", "sp"),
 }
 # What lies around a job's own functions, by name and by file.
 SCAFFOLD = re.compile(
