@@ -3,7 +3,7 @@
 use std::env;
 
 /// Architectures with assembly.
-const ASSEMBLY: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
+const ASSEMBLY: [&str; 4] = ["x86_64", "aarch64", "riscv64", "powerpc64"];
 
 fn main() {
     // `cc` prints no `rerun-if-changed` for assembly, and the first line printed
@@ -12,9 +12,11 @@ fn main() {
     println!("cargo::rerun-if-changed=asm");
 
     let arch = variable("CARGO_CFG_TARGET_ARCH");
+    // The big-endian ABI is another one.
+    let other_abi = arch == "powerpc64" && variable("CARGO_CFG_TARGET_ENDIAN") == "big";
     if env::var_os("CARGO_CFG_SIDING_UCONTEXT").is_some() {
         ucontext();
-    } else if ASSEMBLY.contains(&arch.as_str()) {
+    } else if ASSEMBLY.contains(&arch.as_str()) && !other_abi {
         assemble(&arch);
     } else if env::var_os("CARGO_CFG_UNIX").is_some() && variable("CARGO_CFG_TARGET_ENV") == "gnu" {
         println!(

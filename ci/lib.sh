@@ -14,7 +14,9 @@ CROSS=(
 )
 
 # Of these `ci/test` runs fewer variants, unless it is asked for one of them.
-FURTHER=()
+FURTHER=(
+    powerpc64le-unknown-linux-gnu
+)
 
 # What Rust calls the architecture of a target.
 arch_of() { # <target>

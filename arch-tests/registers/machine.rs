@@ -12,6 +12,7 @@
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "powerpc64.rs")]
 mod imp;
 
 pub(crate) use imp::{FP, FP_ABOVE_PAIR, NAMES, RESERVED, fill_call_store, sp_and_fp};
