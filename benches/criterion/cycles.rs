@@ -1,5 +1,5 @@
 //! The cases of `single` in ticks of the processor's counter: `rdtsc`, `cntvct_el0`, `rdtime`,
-//! which programs may read on any Linux. It runs at a frequency of its own, printed first,
+//! `mftb`, which programs may read on any Linux. It runs at a frequency of its own, printed first,
 //! whatever that of the core is at the moment; the core's cycles are in `ci/bench`'s table
 //! where the kernel gives access to them.
 //!
@@ -50,6 +50,18 @@ mod counter {
         let ticks;
         // SAFETY: Linux lets programs read it.
         unsafe { core::arch::asm!("fence", "rdtime {}", "fence", out(reg) ticks) };
+        ticks
+    }
+}
+
+#[cfg(target_arch = "powerpc64")]
+mod counter {
+    pub const NAME: &str = "mftb";
+
+    pub fn read() -> u64 {
+        let ticks;
+        // SAFETY: Linux lets programs read it.
+        unsafe { core::arch::asm!("isync", "mfspr {}, 268", "isync", out(reg) ticks) };
         ticks
     }
 }

@@ -38,6 +38,7 @@ class Arch:
     returns: str  # expression: the return address, on the first instruction
     pushed: int = 0  # what the call itself has pushed
     guessed: bytes = b""  # an instruction at which gdb guesses and does not read CFI
+    kept: tuple = ()  # those of `saved` that the trampoline finds again
 
 
 def numbered(form, first, last):
@@ -51,6 +52,10 @@ ARCHES = {
                     "x2", ("x0", "x1"), "$x30"),
     "riscv64": Arch("sp", "fp", "s1", numbered("s{}", 2, 11) + numbered("fs{}.double", 0, 11),
                     "a2", ("a0", "a1"), "$ra"),
+    # Without cr: its fields, which are unwound each for itself, gdb does not know.
+    "powerpc64": Arch("r1", "r31", "r30", ["r2", *numbered("r{}", 14, 29),
+                      *numbered("f{}", 14, 31), *numbered("vr{}.uint128", 20, 31)],
+                      "r5", ("r3", "r4"), "$lr", kept=("r2",)),
 }
 
 POISON = b"\xa5" * 96
@@ -94,7 +99,7 @@ class Program:
         for address, size, kind, name in re.findall(pattern, table.stdout, re.MULTILINE):
             start, size = int(address, 16), int(size)
             self.at[name] = start
-            if kind == "FUNC" and name != "personality":  # an ordinary function of the unwinder's
+            if kind == "FUNC" and name not in ("personality", "thread_words"):  # ordinary ones
                 self.disassemble(name, start, start + size)
 
     def disassemble(self, name, start, end):
@@ -234,8 +239,9 @@ class Stepper:
 
     def as_seen_by_the_trampoline(self, resumer):
         place = {"pc": hex(self.program.at["resume_landing"]), self.arch.sp: hex(resumer.left)}
-        kept = {name: resumer.truth[name] for name in (self.arch.fp, self.arch.reserved)}
-        return {**place, **kept, **dict.fromkeys(self.arch.saved, UNSAVED)}
+        known = (self.arch.fp, self.arch.reserved, *self.arch.kept)
+        kept = {name: resumer.truth[name] for name in known}
+        return {**place, **dict.fromkeys(self.arch.saved, UNSAVED), **kept}
 
     def walk(self):
         """The whole chain: one trampoline for each job that is inside another, then main."""

@@ -45,6 +45,7 @@ REGISTERS = {
     "x86-64": ("rbx", "rbp", "rip", "rsp"),
     "aarch64": ("x19", "x29", "pc", "sp"),
     "riscv": ("s1", "fp", "pc", "sp"),
+    "powerpc:common64": ("r30", "r31", "pc", "r1"),
 }
 # What lies around a job's own functions, by name and by file.
 SCAFFOLD = re.compile(
