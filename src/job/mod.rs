@@ -306,9 +306,9 @@ impl Options {
     }
 
     /// Gives the job FP control words of its own (rounding, exception masks; x86_64 MXCSR
-    /// and x87 control word, aarch64 FPCR, riscv64 fcsr, powerpc64 FPSCR without its flags), which start as a copy of the
-    /// caller's. Otherwise job and resumer share the thread's, which costs nothing; this
-    /// costs about 5 ns a round trip on x86_64.
+    /// and x87 control word, aarch64 FPCR, riscv64 fcsr, powerpc64 FPSCR without its flags),
+    /// which start as a copy of the caller's. Otherwise job and resumer share the thread's,
+    /// which costs nothing; this costs about 5 ns a round trip on x86_64.
     pub const fn save_fp_control(mut self, save: bool) -> Self {
         self.save_fp_control = save;
         self
