@@ -3,7 +3,7 @@
 use std::env;
 
 /// Architectures with assembly.
-const ASSEMBLY: [&str; 6] = ["x86_64", "aarch64", "riscv64", "x86", "arm", "s390x"];
+const ASSEMBLY: [&str; 7] = ["x86_64", "aarch64", "riscv64", "x86", "arm", "powerpc64", "s390x"];
 
 fn main() {
     // `cc` prints no `rerun-if-changed` for assembly, and the first line printed
@@ -35,8 +35,14 @@ fn main() {
 
 /// Of 32-bit ARM, what holds for the targets that have VFP registers and are not Thumb code.
 fn has_assembly(arch: &str) -> bool {
-    let fits = arch != "arm"
-        || variable("CARGO_CFG_TARGET_ABI") == "eabihf" && !variable("TARGET").starts_with("thumb");
+    let fits = match arch {
+        "arm" => {
+            variable("CARGO_CFG_TARGET_ABI") == "eabihf" && !variable("TARGET").starts_with("thumb")
+        }
+        // The big-endian ABI is another one.
+        "powerpc64" => variable("CARGO_CFG_TARGET_ENDIAN") == "little",
+        _ => true,
+    };
     fits && ASSEMBLY.contains(&arch)
 }
 

@@ -18,6 +18,8 @@ use crate::arch::{self, Entry, Landed, Link, Record, STACK_ALIGN, Word, Words};
 
 mod machine;
 mod storm;
+#[cfg(target_arch = "powerpc64")]
+mod toc;
 
 /// How often each test crosses to the other side and back.
 const TRIPS: usize = if cfg!(debug_assertions) { 10_000 } else { 200_000 };

@@ -18,6 +18,7 @@ FURTHER=(
     i686-unknown-linux-gnu
     s390x-unknown-linux-gnu
     armv7-unknown-linux-gnueabihf
+    powerpc64le-unknown-linux-gnu
 )
 
 # What Rust calls the architecture of a target.

@@ -48,6 +48,11 @@ choose() {
             gnu=arm-linux-gnueabihf- cflags=-O1 note=''
             pad='' call_pad='' bad_jump='\s(mov|ldr)\s+pc,|\sblx\s+lr'
             ;;
+        powerpc64le-*)
+            # Through lr, a jump that calls would be one to the predictor, too.
+            gnu=powerpc64le-linux-gnu- cflags=-O1 note=''
+            pad='' call_pad='' bad_jump='\sb[a-z]*lrl'
+            ;;
         *) die "nothing known of $target" ;;
     esac
 }
@@ -154,6 +159,8 @@ check_inlined() {
         / lg %r15,(24|56)\(%r5\)/ { changed = NR }
         / br %r1$/ && changed == NR - 1 { switches++ }
         / jr t2/ || / stm.*\{r6, fp, ip, lr\}/ { switches++ }
+        / ld r1,(24|56)\(r5\)/ { loaded = NR }
+        / bctr$/ && NR == loaded + 1 { switches++ }
         END {
             for (landing in landings) {
                 switches++

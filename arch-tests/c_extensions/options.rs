@@ -149,7 +149,7 @@ fn a_job_may_have_fp_control_words_of_its_own() {
         [0, 0x400, 0x800, 0xc00]
     } else if cfg!(any(target_arch = "aarch64", target_arch = "arm")) {
         [0, 0x80_0000, 0x40_0000, 0xc0_0000]
-    } else if cfg!(target_arch = "s390x") {
+    } else if cfg!(any(target_arch = "powerpc64", target_arch = "s390x")) {
         [0, 3, 2, 1]
     } else {
         [0, 2, 3, 1]

@@ -16,6 +16,7 @@
 #[cfg_attr(target_arch = "x86", path = "x86.rs")]
 #[cfg_attr(target_arch = "s390x", path = "s390x.rs")]
 #[cfg_attr(target_arch = "arm", path = "arm.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "powerpc64.rs")]
 mod imp;
 
 pub(crate) use imp::{FP, FP_ABOVE_PAIR, NAMES, RESERVED, fill_call_store, sp_and_fp};

@@ -1,5 +1,5 @@
 //! The cases of `single` in ticks of the processor's counter: `rdtsc`, `cntvct_el0`, `rdtime`,
-//! `stck`, which programs may read on any Linux. It runs at a frequency of its own, printed first,
+//! `mftb`, `stck`, which programs may read on any Linux. It runs at a frequency of its own, printed first,
 //! whatever that of the core is at the moment; the core's cycles are in `ci/bench`'s table
 //! where the kernel gives access to them.
 //!
@@ -66,6 +66,18 @@ mod counter {
         let mut ticks = 0;
         // SAFETY: stores the time of day, which programs may ask for, into the local.
         unsafe { core::arch::asm!("stck 0({})", in(reg_addr) &raw mut ticks) };
+        ticks
+    }
+}
+
+#[cfg(target_arch = "powerpc64")]
+mod counter {
+    pub const NAME: &str = "mftb";
+
+    pub fn read() -> u64 {
+        let ticks;
+        // SAFETY: Linux lets programs read it.
+        unsafe { core::arch::asm!("isync", "mfspr {}, 268", "isync", out(reg) ticks) };
         ticks
     }
 }

@@ -42,6 +42,7 @@ class Arch:
     word: int = 8  # bytes
     arguments: tuple = ()  # callee-saved, and not ours to change: they carry arguments
     features: tuple = ()  # what gdb shall know of the machine instead of what the emulator says
+    kept: tuple = ()  # those of `saved` that the trampoline finds again
 
 
 def numbered(form, first, last):
@@ -69,6 +70,10 @@ ARCHES = {
     "arm": Arch("sp", "r11", "r6",
                 ["r4", "r5", *numbered("r{}", 7, 10), *numbered("d{}.u64", 8, 15)],
                 "r3", (), "$lr", word=4),
+    # Without cr: its fields, which are unwound each for itself, gdb does not know.
+    "powerpc64": Arch("r1", "r31", "r30", ["r2", *numbered("r{}", 14, 29),
+                      *numbered("f{}", 14, 31), *numbered("vr{}.uint128", 20, 31)],
+                      "r5", ("r3", "r4"), "$lr", kept=("r2",)),
 }
 
 POISON = b"\xa5" * 96
@@ -112,7 +117,7 @@ class Program:
         for address, size, kind, name in re.findall(pattern, table.stdout, re.MULTILINE):
             start, size = int(address, 16), int(size)
             self.at[name] = start
-            if kind == "FUNC" and name != "personality":  # an ordinary function of the unwinder's
+            if kind == "FUNC" and name not in ("personality", "thread_words"):  # ordinary ones
                 self.disassemble(name, start, start + size)
 
     def disassemble(self, name, start, end):
@@ -256,9 +261,10 @@ class Stepper:
 
     def as_seen_by_the_trampoline(self, resumer):
         place = {"pc": hex(self.program.at["resume_landing"]), self.arch.sp: hex(resumer.left)}
-        kept = {name: resumer.truth[name] for name in (self.arch.fp, self.arch.reserved)}
+        known = (self.arch.fp, self.arch.reserved, *self.arch.kept)
+        kept = {name: resumer.truth[name] for name in known}
         lost = [*self.arch.saved, *self.arch.arguments]
-        return {**place, **kept, **dict.fromkeys(lost, UNSAVED)}
+        return {**place, **dict.fromkeys(lost, UNSAVED), **kept}
 
     def walk(self):
         """The whole chain: one trampoline for each job that is inside another, then main."""

@@ -48,6 +48,7 @@ REGISTERS = {
     "i386": ("esi", "ebp", "eip", "esp"),
     "s390": ("r10", "r11", "pc", "r15"),
     "arm": ("r6", "r11", "pc", "sp"),
+    "powerpc:common64": ("r30", "r31", "pc", "r1"),
 }
 # What lies around a job's own functions, by name and by file.
 SCAFFOLD = re.compile(
