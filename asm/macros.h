@@ -16,12 +16,14 @@
 #define UA_FORCE_UNWIND 8
 #define URC_CONTINUE_UNWIND 8
 
+#ifndef SIDING_NO_STD
 /* What is said when an exception or a panic would leave a job. */
         .pushsection .rodata
 escaped:
         .ascii "siding: an exception or a panic would leave a job\n"
         .set ESCAPED_SIZE, . - escaped
         .popsection
+#endif
 
 #define END(name) .size SIDING(name), . - SIDING(name)
 
@@ -37,6 +39,7 @@ escaped:
 # define POINTER .long
 #endif
 
+#ifndef SIDING_NO_STD
 /* What the runtime of a sanitizer defines, if there is one in the program; else zero. In the
  * order of `Sanitizer` in src/arch/stub.rs. */
         .macro IF_THERE name:vararg
@@ -57,3 +60,4 @@ SIDING(sanitizer):
         IF_THERE __tsan_switch_to_fiber
         END(sanitizer)
         .popsection
+#endif
