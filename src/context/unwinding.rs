@@ -13,6 +13,7 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 /// one can raise it again, elsewhere too: it says how a context ended, never why.
 struct ForcedUnwind;
 
+#[inline]
 pub(super) fn forced() -> Payload {
     Box::new(ForcedUnwind)
 }

@@ -110,7 +110,9 @@ pub(crate) fn min_size() -> usize {
     2 << 10
 }
 
-fn shadow_stack_active() -> bool {
+/// Whether this thread runs with a hardware shadow stack, which no switch of ours keeps in
+/// step: the first `ret` after one would end the process.
+pub(crate) fn shadow_stack_active() -> bool {
     #[cfg(feature = "std")]
     if sys::shadow_stack_active() {
         return true;
