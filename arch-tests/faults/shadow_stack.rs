@@ -97,7 +97,7 @@ unsafe extern "C" {
         job: *mut *mut c_void,
         ctx: *mut c_void,
         ret: *mut c_int,
-        func: Option<extern "C" fn(*mut c_void) -> c_int>,
+        func: Option<unsafe extern "C" fn(*mut c_void) -> c_int>,
         args: *mut c_void,
         size: usize,
     ) -> c_int;
@@ -109,14 +109,14 @@ unsafe extern "C" {
 struct Run {
     job: *mut c_void,
     ctx: *mut c_void,
-    func: Option<extern "C" fn(*mut c_void) -> c_int>,
+    func: Option<unsafe extern "C" fn(*mut c_void) -> c_int>,
     args: *mut c_void,
     size: usize,
     code: c_int,
     ret: c_int,
 }
 
-extern "C" fn never_called(_: *mut c_void) -> c_int {
+unsafe extern "C" fn never_called(_: *mut c_void) -> c_int {
     panic!("it runs");
 }
 
@@ -136,7 +136,7 @@ fn jobs_of_c_are_an_error_that_is_none_of_memory() {
             ASYNC_start_job(&raw mut job, null, ptr::null_mut(), Some(never_called), null, 0)
         };
         assert_eq!((code, siding_last_error()), (ERR, UNSUPPORTED));
-        let func = Some(never_called as extern "C" fn(_) -> _);
+        let func = Some(never_called as unsafe extern "C" fn(_) -> _);
         let mut run = Run { job, ctx: null, func, args: null, size: 0, code: 7, ret: 7 };
         // SAFETY: one of them, which is valid.
         let paused = unsafe { siding_run(&raw mut run, 1) };

@@ -19,7 +19,9 @@
 //! unwinds it, so its destructors run. Closures are `'static`; [`scope`] lifts that.
 //!
 //! Where a suspended coroutine cannot be unwound, dropping it leaks its stack and all that
-//! lies on it: if the program is built with `panic = "abort"`, if it keeps catching the
+//! lies on it: if the program is built with `panic = "abort"`, if this crate is built without
+//! the feature `std` (then there is no catching a panic either: it is the panic handler's
+//! business, on the coroutine's stack), if it keeps catching the
 //! unwinding, if a value that it yields meanwhile panics when dropped, or if its thread is
 //! ending and the pool of stacks is gone. Locks held across
 //! a suspension are poisoned by the unwinding, as by any panic, and unwinding through an

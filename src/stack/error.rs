@@ -49,7 +49,8 @@ pub enum StackError {
     WipeOnFork(io::Error),
     /// This thread runs with a hardware shadow stack (Intel CET, Arm GCS, RISC-V
     /// Zicfiss), which would kill the process at the first switch. Start the program
-    /// without it, for example with `GLIBC_TUNABLES=glibc.cpu.x86_shstk=off`.
+    /// without it, for example with `GLIBC_TUNABLES=glibc.cpu.x86_shstk=off`, or
+    /// `glibc.cpu.aarch64_gcs=0`.
     ShadowStack,
 }
 
