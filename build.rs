@@ -59,6 +59,14 @@ fn ucontext() {
 fn assemble(arch: &str) {
     let mut build = cc::Build::new();
     build.file(format!("asm/{arch}.S"));
+    if arch == "riscv64" {
+        // The registers it saves. Where there is no system `cc` would take the soft-float ABI.
+        build.flag("-mabi=lp64d");
+    }
+    if env::var_os("CARGO_FEATURE_STD").is_none() {
+        // Nothing of an operating system: write and abort, sanitizers, thread-locals.
+        build.define("SIDING_NO_STD", None);
+    }
     if arch.starts_with("x86") {
         // Defines __CET__, which <cet.h> turns into the IBT note and endbr.
         build.flag("-fcf-protection=branch");

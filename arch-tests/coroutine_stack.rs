@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use siding::coroutine::CoroutineState::{Complete, Yielded};
 use siding::coroutine::{Coroutine, Yielder};
-use siding::stack::{GuardedStack, Stack, StackConfig, StackError};
+use siding::stack::{GuardedStack, Stack, StackConfig, StackError, UnguardedStack};
 
 /// A stack that tells when it is dropped, with its top where the test wants it.
 struct Watched {
@@ -79,6 +79,23 @@ mod supplied {
         let stack = Watched::new(64 << 10);
         let range = stack.range();
         assert!(range.contains(&place(&mut on(stack))));
+    }
+
+    /// The memory begins and ends where it happens to.
+    #[test]
+    fn plain_memory_serves_one_coroutine_after_the_other() {
+        let mut memory = Box::<[u8]>::new_uninit_slice((64 << 10) + 3);
+        let memory: *mut [mem::MaybeUninit<u8>] = &mut memory[1..];
+        for _ in 0..2 {
+            // SAFETY: the coroutine has ended before the memory is used again or freed.
+            let stack = unsafe { UnguardedStack::from_raw(memory) };
+            assert_eq!(stack.bottom(), memory.cast());
+            assert_eq!(stack.top().addr() - stack.bottom().addr(), (64 << 10) + 2);
+            let closure = |yielder: &Yielder<u8, u8>, first| yielder.suspend(first + 1) + 1;
+            let mut coroutine = Coroutine::with_stack(stack, closure).expect("it is large enough");
+            assert_eq!(coroutine.resume(1), Yielded(2));
+            assert_eq!(coroutine.resume(3), Complete(4));
+        }
     }
 
     #[test]

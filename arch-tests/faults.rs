@@ -3,6 +3,9 @@
 //! crates call for it is in `arch-tests/limits.rs`.)
 #![allow(unsafe_code, reason = "the helpers fork")]
 
+#[cfg(all(feature = "capi", feature = "future"))]
+mod shadow_stack;
+
 use std::error::Error;
 use std::fs;
 use std::thread;

@@ -178,7 +178,9 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
+#ifndef SIDING_NO_STD
         .cfi_personality PCREL_SDATA4, SIDING(personality)
+#endif
         /* CFA = *(x2 + 56); x19 at x2 + 32, x29 at x2 + 40, pc at x2 + 48.
          * DW_CFA_def_cfa_expression: DW_OP_breg2 (x2) 56, DW_OP_deref.
          * DW_CFA_expression: DW_OP_breg2 (x2) n.  [registers: 19 x19, 29 x29, 30 ra] */
@@ -213,6 +215,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
+#ifndef SIDING_NO_STD
         /* What unwinds may not leave a job: see x86_64.S.
          *
          * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
@@ -247,6 +250,7 @@ END(personality)
         .size SIDING(thread_words), 16
 SIDING(thread_words):
         .zero   16
+#endif
 
         .section .note.GNU-stack, "", %progbits
 

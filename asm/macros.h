@@ -16,6 +16,7 @@
 #define UA_FORCE_UNWIND 8
 #define URC_CONTINUE_UNWIND 8
 
+#ifndef SIDING_NO_STD
 /* What is said when an exception or a panic would leave a job. */
         .pushsection .rodata
         .p2align 1 /* s390x has only even addresses relative to pc */
@@ -23,6 +24,7 @@ escaped:
         .ascii "siding: an exception or a panic would leave a job\n"
         .set ESCAPED_SIZE, . - escaped
         .popsection
+#endif
 
 #define END(name) .size SIDING(name), . - SIDING(name)
 
@@ -38,6 +40,7 @@ escaped:
 # define POINTER .long
 #endif
 
+#ifndef SIDING_NO_STD
 /* What the runtime of a sanitizer defines, if there is one in the program; else zero. In the
  * order of `Sanitizer` in src/arch/stub.rs. */
         .macro IF_THERE name:vararg
@@ -58,3 +61,4 @@ SIDING(sanitizer):
         IF_THERE __tsan_switch_to_fiber
         END(sanitizer)
         .popsection
+#endif

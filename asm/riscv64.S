@@ -203,7 +203,9 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
+#ifndef SIDING_NO_STD
         .cfi_personality PCREL_SDATA4, SIDING(personality)
+#endif
         /* CFA = *(a2 + 56); s1 at a2 + 32, s0 at a2 + 40, pc at a2 + 48.
          * DW_CFA_def_cfa_expression: DW_OP_breg12 (a2) 56, DW_OP_deref.
          * DW_CFA_expression: DW_OP_breg12 (a2) n.  [registers: 9 s1, 8 s0, 1 ra] */
@@ -237,6 +239,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
+#ifndef SIDING_NO_STD
         /* What unwinds may not leave a job: see x86_64.S.
          *
          * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
@@ -269,5 +272,6 @@ END(personality)
         .size SIDING(thread_words), 16
 SIDING(thread_words):
         .zero   16
+#endif
 
         .section .note.GNU-stack, "", %progbits

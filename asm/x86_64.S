@@ -207,7 +207,9 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
+#ifndef SIDING_NO_STD
         .cfi_personality PCREL_SDATA4, SIDING(personality)
+#endif
         /* CFA = *(rdx + 56); rbx at rdx + 32, rbp at rdx + 40, pc at rdx + 48.
          * DW_CFA_def_cfa_expression: DW_OP_breg1 (rdx) 56, DW_OP_deref.
          * DW_CFA_expression: DW_OP_breg1 (rdx) n.  [registers: 1 rdx, 3 rbx, 6 rbp, 16 ra] */
@@ -240,6 +242,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
+#ifndef SIDING_NO_STD
         /* What unwinds may not leave a job: nobody below the trampoline is prepared for that.
          * Only the end of the thread passes (pthread_exit), which asks nobody.
          *
@@ -272,5 +275,6 @@ END(personality)
         .size SIDING(thread_words), 16
 SIDING(thread_words):
         .zero   16
+#endif
 
         .section .note.GNU-stack, "", %progbits

@@ -9,7 +9,7 @@ allowed() {
         guide | sys | local) ;;
         # A context under Miri.
         arch) echo local ;;
-        stack) echo sys arch::STACK_ALIGN arch::client_request ;;
+        stack) echo sys arch::STACK_ALIGN arch::client_request arch::shadow_stack_active ;;
         context) echo arch stack ;;
         coroutine) echo context stack ;;
         job) echo context stack sys ;;

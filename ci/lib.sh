@@ -21,6 +21,9 @@ FURTHER=(
     powerpc64le-unknown-linux-gnu
 )
 
+# Without an operating system, for ci/bare_metal.sh.
+BARE=(x86_64-unknown-none aarch64-unknown-none riscv64gc-unknown-none-elf)
+
 # What Rust calls the architecture of a target.
 arch_of() { # <target>
     case $1 in
@@ -61,6 +64,9 @@ export CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER="qemu-s390x -L /usr/s390x-lin
 export G_SLICE=always-malloc
 # The name that `cc` would guess is not in Debian.
 export CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc
+# Nor are compilers for no system; all they do is assemble.
+export CC_aarch64_unknown_none=aarch64-linux-gnu-gcc
+export CC_riscv64gc_unknown_none_elf=riscv64-linux-gnu-gcc
 
 die() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2

@@ -47,6 +47,7 @@ clippy "$1" --workspace --all-targets --all-features
 # Fewer features must leave nothing unused, and no test behind that needs them.
 clippy "$1" --package siding --all-targets
 clippy "$1" --package siding --all-targets --no-default-features
+clippy "$1" --package siding --all-targets --no-default-features --features std
 
 rustdoc() { # <flags for cargo ...>
     RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --all-features "$@" ||

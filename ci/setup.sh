@@ -39,6 +39,11 @@ needs() {
             echo s390x-linux-gnu-gcc gcc-s390x-linux-gnu
             echo /usr/s390x-linux-gnu/include/stdio.h libc6-dev-s390x-cross
             echo qemu-s390x qemu-user ;;
+        x86_64-unknown-none) ;;
+        aarch64-unknown-none)
+            echo aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu qemu-system-aarch64 qemu-system-arm ;;
+        riscv64gc-unknown-none-elf)
+            echo riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu qemu-system-riscv64 qemu-system-misc ;;
         tools)
             echo perf linux-perf gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3
             echo clang clang g++ g++ make make openssl openssl

@@ -17,7 +17,8 @@ fail() {
 }
 
 # What differs: the GNU toolchain, the flag by which C code carries the same note, the
-# note, what must stand where an indirect jump or call arrives, and jumps that must not be.
+# note, what must stand where an indirect jump or call arrives, jumps that must not be; and
+# how the stack pointer is taken from a record, and what alone may follow.
 choose() {
     case $target in
         i686-*)
@@ -27,15 +28,18 @@ choose() {
         x86_64-*)
             gnu='' cflags=-fcf-protection=branch note='x86 feature: IBT$'
             pad=endbr64 call_pad=endbr64 bad_jump='notrack'
+            sp_load=' mov 0x[0-9a-f]+\(%r[a-z0-9]+\),%rsp ?$' leave=' jmp \*'
             ;;
         aarch64-*)
             gnu=aarch64-linux-gnu- cflags=-mbranch-protection=bti note='AArch64 feature: BTI$'
+            sp_load=' mov sp, x16 ?$' leave=' br x17 ?$'
             pad='bti\s+(c|j|jc)' call_pad='bti\s+j?c' bad_jump='\sbr\s+x([0-9]|1[0-589]|[23].)$'
             ;;
         riscv64gc-*)
             # Zicfilp has no note in these tools; jumps through t2 need no pad. Jumps
             # through ra and t0 are returns to the predictor.
             gnu=riscv64-linux-gnu- cflags=-O1 note=''
+            sp_load=' ld sp,[0-9]+\(' leave=' jr t2 ?$'
             pad='' call_pad='' bad_jump='\sj(al)?r\s.*\b(t0|x5)\b|\sjr\s+ra'
             ;;
         s390x-*)
@@ -127,12 +131,26 @@ check_linked() {
     check_note "$work/library.so"
 }
 
+# Whoever has changed stacks leaves by a jump at once. A `ret` would be a surprise for the
+# return predictor, and for a shadow stack.
+check_leaving() { # <program> <the least number of switches>
+    local found
+    found=$("${gnu}objdump" -d --no-show-raw-insn "$1" | tr -s '\t ' ' ' | load=$sp_load leave=$leave awk '
+        changed && $0 !~ ENVIRON["leave"] { print "leaves by:" $0 }
+        { changed = $0 ~ ENVIRON["load"] }
+        changed { switches++ }
+        END { print switches + 0 }')
+    [[ $found != *leaves* ]] || fail "${1##*/}: $found"
+    ((${found##*$'\n'} >= $2)) || fail "${1##*/}: $found changes of stacks: is this check blind?"
+}
+
 # The same pads where the switch was inlined into Rust.
 check_inlined() {
     local program switches
     program=$(RUSTFLAGS="-C prefer-dynamic" cargo test --no-run --release -p siding-dylib \
         --target "$target" 2>&1 | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
     [[ -x $program ]] || { fail "the test program does not build"; return; }
+    check_leaving "$program" 2
     # Awk's regular expressions know no \s everywhere: tabs become spaces.
     "${gnu}objdump" -d --no-show-raw-insn "$program" | tr -s '\t ' ' ' | awk -v pad="${pad//\\s/ }" '
         function number(digits, sum, i) {
@@ -180,6 +198,7 @@ for target in "$@"; do
     check_symbols
     check_note "$work/asm.o"
     check_linked
+    check_leaving "$work/asm.o" 4
     ! "${gnu}objdump" -d --no-show-raw-insn "$work/asm.o" | grep -E "$bad_jump" || fail "a bad jump"
     check_inlined
 done

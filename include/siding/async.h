@@ -48,7 +48,7 @@ typedef void *(*ASYNC_stack_alloc_fn)(size_t *num);
 typedef void (*ASYNC_stack_free_fn)(void *addr);
 #endif
 
-/* 1: jobs work on every system that siding is built for. */
+/* 1; 0 on a thread with a hardware shadow stack, where a job is ASYNC_ERR, not a crash. */
 int ASYNC_is_capable(void);
 
 /*

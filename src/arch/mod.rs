@@ -38,11 +38,13 @@ pub(crate) mod imp;
 #[cfg_attr(not(siding_outline), path = "inline.rs")]
 mod switch;
 
+mod shadow_stack;
 pub(crate) mod stub;
 
 pub(crate) use imp::{FpControl, STACK_ALIGN, client_request, prefetch, stack_pointer};
 #[cfg(feature = "capi")]
 pub(crate) use imp::{thread_words, with_caller};
+pub(crate) use shadow_stack::shadow_stack_active;
 pub(crate) use stub::{Sanitizer, prepare, sanitizer};
 pub(crate) use switch::{hand_over, pause, resume};
 

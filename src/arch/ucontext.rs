@@ -24,7 +24,7 @@ unsafe extern "C" {
 #[inline(always)]
 pub(crate) fn stack_pointer() -> usize {
     let here = 0_u8;
-    std::ptr::from_ref(std::hint::black_box(&here)).addr()
+    core::ptr::from_ref(core::hint::black_box(&here)).addr()
 }
 
 /// The two words that this thread has in `asm/ucontext.c`, zero at first.
@@ -40,7 +40,7 @@ pub(crate) fn thread_words() -> *mut [usize; 2] {
 #[allow(unused_macros, unused_imports, reason = "the ABI's own")]
 macro_rules! with_caller {
     ($to:path $(, $argument:expr)*) => {
-        $to($($argument,)* std::ptr::null())
+        $to($($argument,)* core::ptr::null())
     };
 }
 #[cfg(feature = "capi")]

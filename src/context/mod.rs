@@ -20,12 +20,10 @@
 //! a stack is given back only when nothing lives on it.
 #![allow(unsafe_code)]
 
-use std::any::Any;
 #[cfg(feature = "capi")]
-use std::ffi::c_int;
-use std::mem::{ManuallyDrop, MaybeUninit};
-use std::panic::{self, AssertUnwindSafe};
-use std::ptr::{self, NonNull};
+use core::ffi::c_int;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ptr::{self, NonNull};
 
 use crate::arch::{self, STACK_ALIGN};
 
@@ -34,7 +32,12 @@ pub(crate) use crate::arch::{Entry, FpControl, Landed, Link, Word, Words, stack_
 pub(crate) use crate::arch::{stub::Then, thread_words};
 use crate::stack::{self, Stack, StackError};
 
+#[cfg_attr(not(feature = "std"), path = "no_hooks.rs")]
 mod hooks;
+#[cfg_attr(not(feature = "std"), path = "no_unwinding.rs")]
+mod unwinding;
+
+pub(crate) use unwinding::{CAN_UNWIND, Payload, force_unwind, go_on_panicking};
 
 /// What accompanies the word across a switch.
 pub(crate) mod tag {
@@ -50,20 +53,6 @@ pub(crate) mod tag {
     pub(crate) const FINISHED: usize = 2;
     /// To the outside: the closure panicked; the payload is in the slot.
     pub(crate) const PANICKED: usize = 3;
-}
-
-/// What a panic carries.
-pub(crate) type Payload = Box<dyn Any + Send>;
-
-/// The payload of a forced unwind: private, so nobody else can make one. Whoever catches
-/// one can raise it again, elsewhere too: it says how a context ended, never why.
-struct ForcedUnwind;
-
-/// Unwinds the innermost context to its entry, running destructors, without calling the
-/// panic hook. Plain Rust: it starts after the switch has returned.
-#[cold]
-pub(crate) fn force_unwind() -> ! {
-    panic::resume_unwind(Box::new(ForcedUnwind))
 }
 
 /// The control block of a context. `X` is what the layer above keeps there.
@@ -168,7 +157,7 @@ impl<X> Control<X> {
             return Ok(());
         }
         let size = self.address() - self.bottom;
-        let min = stack::StackConfig::min_size().saturating_add(needed);
+        let min = stack::min_size().saturating_add(needed);
         if size < min { Err(StackError::TooSmall { size, min }) } else { Ok(()) }
     }
 
@@ -401,12 +390,12 @@ where
     let discard = move || unsafe { slot.cast::<F>().drop_in_place() };
     // switch 6/7: the job runs; its panic must not reach the trampoline.
     let payload: Payload = if tag == tag::UNWIND {
-        match panic::catch_unwind(AssertUnwindSafe(discard)) {
-            Ok(()) => Box::new(ForcedUnwind),
+        match unwinding::catch(discard) {
+            Ok(()) => unwinding::forced(),
             Err(payload) => payload,
         }
     } else {
-        match panic::catch_unwind(AssertUnwindSafe(run)) {
+        match unwinding::catch(run) {
             Ok(()) => {
                 // SAFETY: just written.
                 let result = unsafe { slot.cast::<ManuallyDrop<R>>().as_ref() };
@@ -464,14 +453,14 @@ const fn fits<T>() -> bool {
 impl<X> Control<X> {
     /// Where a debugger finds the trampoline's address and the bottom.
     pub(crate) fn debugger_words() -> (usize, usize) {
-        let offset = std::mem::offset_of!(Control<X>, link);
+        let offset = core::mem::offset_of!(Control<X>, link);
         assert_eq!(offset, 0);
-        (std::mem::offset_of!(Control<X>, trampoline), std::mem::offset_of!(Control<X>, bottom))
+        (core::mem::offset_of!(Control<X>, trampoline), core::mem::offset_of!(Control<X>, bottom))
     }
 }
 
 /// Bytes from the control block on a pooled stack to its top.
-#[cfg(test)]
+#[cfg(all(test, feature = "std"))]
 pub(crate) fn pooled_size<X>() -> usize {
     size_of::<Placed<X, stack::PooledStack>>()
 }

@@ -19,7 +19,9 @@
 //! unwinds it, so its destructors run. Closures are `'static`; [`scope`] lifts that.
 //!
 //! Where a suspended coroutine cannot be unwound, dropping it leaks its stack and all that
-//! lies on it: if the program is built with `panic = "abort"`, if it keeps catching the
+//! lies on it: if the program is built with `panic = "abort"`, if this crate is built without
+//! the feature `std` (then there is no catching a panic either: it is the panic handler's
+//! business, on the coroutine's stack), if it keeps catching the
 //! unwinding, if a value that it yields meanwhile panics when dropped, or if its thread is
 //! ending and the pool of stacks is gone. Locks held across
 //! a suspension are poisoned by the unwinding, as by any panic, and unwinding through an
@@ -51,20 +53,23 @@
 //! suspended, and that its stack is given back only when it has ended.
 #![allow(unsafe_code)]
 
-use std::cell::UnsafeCell;
-use std::fmt;
-use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
-use std::panic;
-use std::ptr::NonNull;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
 
 use crate::context::{self, Context, Control, Landed, Payload, Word, tag};
-use crate::stack::{self, PooledStack, Stack, StackConfig, StackError};
+use crate::stack::{self, Stack, StackError};
+#[cfg(feature = "std")]
+use crate::stack::{PooledStack, StackConfig};
 
 #[cfg(doctest)]
 mod attacks;
+#[cfg(feature = "std")]
 mod scoped;
 
+#[cfg(feature = "std")]
 pub use scoped::{Scoped, scope};
 
 /// What [`Coroutine::resume`] came back with.
@@ -117,6 +122,7 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     /// # Panics
     ///
     /// If no stack can be had; [`try_new`](Self::try_new) returns that as an error.
+    #[cfg(feature = "std")]
     pub fn new<F>(closure: F) -> Self
     where
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
@@ -132,6 +138,7 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     /// # Errors
     ///
     /// The [`StackError`] and the closure, if no such stack can be had.
+    #[cfg(feature = "std")]
     pub fn try_new<F>(stack: StackConfig, closure: F) -> Result<Self, Refused<F>>
     where
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
@@ -216,7 +223,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         // SAFETY: not paused, so the entry has returned.
         match unsafe { end(context, landed) } {
             Ok(value) => CoroutineState::Complete(value),
-            Err(payload) => panic::resume_unwind(payload),
+            Err(payload) => context::go_on_panicking(payload),
         }
     }
 
@@ -239,7 +246,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         let control = unsafe { context.control().as_ref() };
         let tries = if control.contains(context::stack_pointer()) {
             0 // It runs: `process::exit` inside it destroys the thread-local that owns it.
-        } else if cfg!(panic = "unwind") {
+        } else if context::CAN_UNWIND {
             PATIENCE
         } else {
             control.is_fresh().into()
@@ -348,8 +355,8 @@ impl<F> fmt::Display for Refused<F> {
     }
 }
 
-impl<F> std::error::Error for Refused<F> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl<F> core::error::Error for Refused<F> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         Some(&self.error)
     }
 }

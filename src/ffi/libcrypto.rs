@@ -19,6 +19,7 @@ use crate::sys;
 pub(super) enum Reason {
     InvalidPoolSize = 103,
     Cancelled = 0x80109,
+    Unsupported = 0x8010C,
     MallocFailure = 0xC0100,
     PassedNull = 0xC0102,
     Internal = 0xC0103,
@@ -121,8 +122,12 @@ pub(super) fn raise(reason: Reason) {
     unsafe { (crypto.err_new)() };
     // SAFETY: NUL-terminated strings that live for ever.
     unsafe { (crypto.err_set_debug)(c"siding".as_ptr(), 0, c"ASYNC".as_ptr()) };
-    // SAFETY: without a format no further arguments are read.
-    unsafe { (crypto.err_set_error)(LIBRARY, reason as c_int, ptr::null()) };
+    let says = match reason {
+        Reason::Unsupported => c"this thread uses a hardware shadow stack".as_ptr(),
+        _ => ptr::null(),
+    };
+    // SAFETY: no format, or one that reads no further arguments.
+    unsafe { (crypto.err_set_error)(LIBRARY, reason as c_int, says) };
 }
 
 /// The last error raised on this thread, 0 if there was none; clears it.

@@ -12,6 +12,7 @@ use crate::job::handle::{
     self, Answer, Function, Handle, Link, Luggage, NotStarted, Ready, Unusable, Word,
 };
 use crate::job::{self, WaitCtx};
+use crate::stack;
 
 const ERR: c_int = 0;
 const NO_JOBS: c_int = 1;
@@ -90,6 +91,8 @@ unsafe fn start(
         // No error: up to 3.6 libssl looks at the queue before it looks at what we want.
         Err(NotStarted::NoJobs) => Err(NO_JOBS as usize),
         Err(NotStarted::Args) => Err(fail(Reason::MallocFailure) as usize),
+        // For good: `ASYNC_NO_JOBS` would be tried again for ever.
+        Err(NotStarted::ShadowStack) => Err(fail(Reason::Unsupported) as usize),
     }
 }
 
@@ -274,10 +277,10 @@ pub extern "C" fn ASYNC_unblock_pause() {
     job::unblock();
 }
 
-/// `ASYNC_is_capable`: on every supported target.
+/// `ASYNC_is_capable`: wherever it builds, but for threads with a hardware shadow stack.
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_is_capable() -> c_int {
-    OK
+    if stack::shadow_stack_active() { FAILED } else { OK }
 }
 
 /// `ASYNC_init_thread`.

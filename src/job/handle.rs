@@ -24,6 +24,7 @@ use super::wait_ctx::WaitCtx;
 use super::{CancelMode, StartError, current, pool, trace};
 use crate::context::{self, Control, Landed, Then, Words, tag};
 pub(crate) use crate::context::{Link, Word};
+use crate::stack::StackError;
 
 /// What C calls a job: never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +130,8 @@ pub(crate) enum NotStarted {
     NoJobs,
     /// There is no memory for the arguments.
     Args,
+    /// Nor will one ever be: no switch is safe on this thread.
+    ShadowStack,
 }
 
 /// A job that is about to be entered: armed or paused, and this thread's.
@@ -208,12 +211,13 @@ pub(crate) static REFUSED_STACK: AtomicU64 = AtomicU64::new(0);
 
 #[cold]
 fn refused(error: StartError) -> NotStarted {
-    let cause = match error {
-        StartError::NoJobs => &REFUSED_LIMIT,
-        _ => &REFUSED_STACK,
+    let (cause, answer) = match error {
+        StartError::NoJobs => (&REFUSED_LIMIT, NotStarted::NoJobs),
+        StartError::Stack(StackError::ShadowStack) => (&REFUSED_STACK, NotStarted::ShadowStack),
+        _ => (&REFUSED_STACK, NotStarted::NoJobs),
     };
     cause.fetch_add(1, Ordering::Relaxed);
-    NotStarted::NoJobs
+    answer
 }
 
 /// A paused job of this thread, to go on with.

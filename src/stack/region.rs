@@ -27,7 +27,7 @@ pub(super) struct Region {
 impl Region {
     /// Maps `count` stacks of a kind given in whole pages, not guarded yet.
     pub(super) fn new(config: StackConfig, count: usize) -> Result<Self, StackError> {
-        if sys::shadow_stack_active() {
+        if super::shadow_stack_active() {
             return Err(StackError::ShadowStack);
         }
         let StackConfig { size, guard, .. } = config;

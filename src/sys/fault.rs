@@ -28,6 +28,8 @@ pub enum Kind {
     SigAction,
     /// `sigaltstack`.
     SigStack,
+    /// No call: this thread is to have a hardware shadow stack.
+    ShadowStack,
 }
 
 #[cfg(not(siding_faults))]
