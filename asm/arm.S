@@ -217,13 +217,16 @@ SIDING(trampoline):
         bx      r0
         .cfi_endproc
         /* EHABI's "vsp = r11; vsp -= 4; pop {r6, r11, lr}; pop {sp}", and pc = lr. */
+#ifndef SIDING_NO_STD
         .personality SIDING(personality)
+#endif
         .unwind_raw 0, 0x9b, 0x40, 0x84, 0x84, 0x82, 0x00
         .handlerdata
         .fnend
 END(trampoline)
 LABEL(end)
 
+#ifndef SIDING_NO_STD
         /* What unwinds may not leave a job: see x86_64.S. A backtrace, too, comes by with
          * force, and it is the personality that takes it to the next frame.
          *
@@ -263,5 +266,6 @@ END(personality)
         .size SIDING(thread_words), 8
 SIDING(thread_words):
         .zero   8
+#endif
 
         .section .note.GNU-stack, "", %progbits

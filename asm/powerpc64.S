@@ -209,7 +209,9 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
+#ifndef SIDING_NO_STD
         .cfi_personality PCREL_SDATA4, SIDING(personality)
+#endif
         /* CFA = *(r5 + 56); r30 at r5 + 32, r31 at r5 + 40, pc at r5 + 48, r2 at CFA + 24.
          * DW_CFA_def_cfa_expression: DW_OP_breg5 56, DW_OP_deref.
          * DW_CFA_expression: DW_OP_breg5 n; r2: DW_OP_breg5 56, DW_OP_deref,
@@ -254,6 +256,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
+#ifndef SIDING_NO_STD
         /* What unwinds may not leave a job: see x86_64.S.
          *
          * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
@@ -306,5 +309,6 @@ END(thread_words)
         .size words, 16
 words:
         .zero   16
+#endif
 
         .section .note.GNU-stack, "", %progbits

@@ -173,7 +173,9 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
+#ifndef SIDING_NO_STD
         .cfi_personality PCREL_SDATA4, SIDING(personality)
+#endif
         /* CFA = *(r5 + 56) + 160; r10 at r5 + 32, r11 at r5 + 40, pc at r5 + 48.
          * DW_CFA_def_cfa_expression: DW_OP_breg5 56, DW_OP_deref, DW_OP_plus_uconst 160.
          * DW_CFA_expression: DW_OP_breg5 n.  [the return address has the column of r14] */
@@ -212,6 +214,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
+#ifndef SIDING_NO_STD
         /* What unwinds may not leave a job: see x86_64.S.
          *
          * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
@@ -245,5 +248,6 @@ END(personality)
         .size SIDING(thread_words), 16
 SIDING(thread_words):
         .zero   16
+#endif
 
         .section .note.GNU-stack, "", %progbits

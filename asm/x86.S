@@ -181,7 +181,9 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
+#ifndef SIDING_NO_STD
         .cfi_personality PCREL_SDATA4, SIDING(personality)
+#endif
         /* CFA = *(ecx + 28); esi at ecx + 16, ebp at ecx + 20, pc at ecx + 24.
          * [registers: 1 ecx, 5 ebp, 6 esi, 8 eip] */
         .cfi_escape 0x0f, 3, 0x71, 28, 0x06
@@ -217,6 +219,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
+#ifndef SIDING_NO_STD
         /* _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
 FUNCTION(personality)
 SIDING(personality):
@@ -253,5 +256,6 @@ END(personality)
         .size SIDING(thread_words), 8
 SIDING(thread_words):
         .zero   8
+#endif
 
         .section .note.GNU-stack, "", %progbits
