@@ -13,7 +13,7 @@ CROSS=(
     aarch64-unknown-linux-musl
 )
 
-# Of these `ci/test` runs fewer variants, unless it is asked for one of them.
+# Of these `ci/test` runs one variant, unless it is asked for one of them.
 FURTHER=(
     i686-unknown-linux-gnu
     s390x-unknown-linux-gnu

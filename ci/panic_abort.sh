@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds everything with `panic = "abort"`, and checks what becomes of suspended jobs and
+# Builds siding and its examples with `panic = "abort"`, and checks what becomes of suspended jobs and
 # coroutines there.
 . "$(dirname "$0")/lib.sh"
 
 export CARGO_PROFILE_RELEASE_PANIC=abort
-cargo build --quiet --release --all-features --lib --examples --target "$NATIVE"
+cargo build --quiet --release --package siding --all-features --lib --examples --target "$NATIVE"
 cargo build --quiet --release --package siding-panic-abort --target "$NATIVE"
 program=$CARGO_TARGET_DIR/$NATIVE/release/panic_abort
 "$program"
