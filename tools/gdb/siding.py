@@ -84,7 +84,7 @@ class Words:
     """How the program stores them."""
 
     def __init__(self):
-        self.size = gdb.lookup_type("long").sizeof
+        self.size = gdb.parse_and_eval("$sp").type.sizeof  # Rust knows no "long"
         self.order = ">" if "big" in gdb.execute("show endian", to_string=True) else "<"
 
     def unpack(self, form, memory, at=0):
