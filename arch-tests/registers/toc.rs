@@ -9,13 +9,13 @@ use super::*;
 const OUTSIDE: usize = 0x5eed_0001;
 const INSIDE: usize = 0x5eed_0002;
 
-/// Calls `body` with this r2 and returns what it holds then.
+/// Calls `body` with this r2; returns the word that it returns, and as tag what r2 holds then.
 #[unsafe(naked)]
 unsafe extern "C" fn call_with_r2(
     r2: usize,
     body: *const (),
     arguments: *const [usize; 6],
-) -> usize {
+) -> Words {
     naked_asm!(
         "mflr 0",
         "std 0, 16(1)",
@@ -32,7 +32,7 @@ unsafe extern "C" fn call_with_r2(
         "ld 7, 32(9)",
         "ld 8, 40(9)",
         "bctrl",
-        "mr 3, 2",
+        "mr 4, 2",
         "ld 2, 32(1)",
         "addi 1, 1, 48",
         "ld 0, 16(1)",
@@ -41,7 +41,7 @@ unsafe extern "C" fn call_with_r2(
     )
 }
 
-/// What the stub's `resume` goes on in: leaves r2 as it is.
+/// What the stub's `resume` goes on in: leaves the word and r2 as they are.
 #[unsafe(naked)]
 unsafe extern "C" fn go_on() {
     naked_asm!("blr")
@@ -59,7 +59,7 @@ fn r2() -> usize {
 unsafe extern "C-unwind" fn pauses(_: Word, _: usize, link: *mut Link) -> Words {
     let arguments = [0, PAUSED, link.expose_provenance(), 0, 0, 0];
     // SAFETY: called by the job of this link.
-    let found = unsafe { call_with_r2(INSIDE, stub_pause as *const (), &arguments) };
+    let found = unsafe { call_with_r2(INSIDE, stub_pause as *const (), &arguments) }.tag;
     Words { word: to_word(found), tag: FINISHED }
 }
 
@@ -72,12 +72,13 @@ unsafe extern "C-unwind" fn pauses_inline(_: Word, _: usize, link: *mut Link) ->
     Words { word: to_word(if lost { 0 } else { INSIDE }), tag: FINISHED }
 }
 
-fn resume_by_the_stub(link: *mut Link) {
+fn resume_by_the_stub(link: *mut Link) -> usize {
     let then = (go_on as *const ()).expose_provenance();
     let arguments = [0, 0, link.expose_provenance(), 0, 0, then];
     // SAFETY: the tests resume fresh and paused links only.
     let found = unsafe { call_with_r2(OUTSIDE, stub_resume as *const (), &arguments) };
-    assert_eq!(found, OUTSIDE);
+    assert_eq!(found.tag, OUTSIDE);
+    from_word(found.word)
 }
 
 fn resume_inline(link: *mut Link) -> Landed {
@@ -98,7 +99,7 @@ fn each_side_finds_its_own(entry: Entry) {
     assert_eq!((from_word(landed.word), landed.tag), (INSIDE, FINISHED));
     start(link, entry, stack.top().addr());
     assert_eq!(resume_inline(link).tag, PAUSED);
-    resume_by_the_stub(link);
+    assert_eq!(resume_by_the_stub(link), INSIDE);
 }
 
 #[test]
