@@ -3,7 +3,7 @@
 use std::env;
 
 /// Architectures with assembly.
-const ASSEMBLY: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
+const ASSEMBLY: [&str; 7] = ["x86_64", "aarch64", "riscv64", "x86", "arm", "powerpc64", "s390x"];
 
 fn main() {
     // `cc` prints no `rerun-if-changed` for assembly, and the first line printed
@@ -14,11 +14,12 @@ fn main() {
     let arch = variable("CARGO_CFG_TARGET_ARCH");
     if env::var_os("CARGO_CFG_SIDING_UCONTEXT").is_some() {
         ucontext();
-    } else if ASSEMBLY.contains(&arch.as_str()) {
+    } else if has_assembly(&arch) {
         assemble(&arch);
     } else if env::var_os("CARGO_CFG_UNIX").is_some() && variable("CARGO_CFG_TARGET_ENV") == "gnu" {
         println!(
-            "cargo::warning=siding has no assembly for {arch}: switches go through ucontext, and are slow"
+            "cargo::warning=siding has no assembly for {}: switches go through ucontext, and are slow",
+            variable("TARGET")
         );
         println!("cargo::rustc-cfg=siding_ucontext");
         ucontext();
@@ -30,6 +31,19 @@ fn main() {
             ASSEMBLY.join(", ")
         );
     }
+}
+
+/// Of 32-bit ARM, what holds for the targets that have VFP registers and are not Thumb code.
+fn has_assembly(arch: &str) -> bool {
+    let fits = match arch {
+        "arm" => {
+            variable("CARGO_CFG_TARGET_ABI") == "eabihf" && !variable("TARGET").starts_with("thumb")
+        }
+        // The big-endian ABI is another one.
+        "powerpc64" => variable("CARGO_CFG_TARGET_ENDIAN") == "little",
+        _ => true,
+    };
+    fits && ASSEMBLY.contains(&arch)
 }
 
 /// Compiles the switch by the C library.
@@ -53,8 +67,8 @@ fn assemble(arch: &str) {
         // Nothing of an operating system: write and abort, sanitizers, thread-locals.
         build.define("SIDING_NO_STD", None);
     }
-    if arch == "x86_64" {
-        // Defines __CET__, which <cet.h> turns into the IBT note and endbr64.
+    if arch.starts_with("x86") {
+        // Defines __CET__, which <cet.h> turns into the IBT note and endbr.
         build.flag("-fcf-protection=branch");
     }
     build.compile("siding_asm");

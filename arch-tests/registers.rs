@@ -18,6 +18,8 @@ use crate::arch::{self, Entry, Landed, Link, Record, STACK_ALIGN, Word, Words};
 
 mod machine;
 mod storm;
+#[cfg(target_arch = "powerpc64")]
+mod toc;
 
 /// How often each test crosses to the other side and back.
 const TRIPS: usize = if cfg!(debug_assertions) { 10_000 } else { 200_000 };
@@ -53,7 +55,8 @@ impl Side {
     /// those that came back with another value.
     ///
     /// # Safety
-    /// `body` is a function with the C ABI that may be called with these arguments.
+    /// `body` is a function with the C ABI that may be called with these arguments, and
+    /// returns `Words`.
     unsafe fn call(&mut self, body: *const (), arguments: [usize; 6]) -> Result<Words, String> {
         self.values = array::from_fn(|_| self.random());
         let mut found = self.values;
@@ -74,8 +77,8 @@ impl Side {
         }
         // SAFETY: the record is part of a valid link, and no switch is under way.
         let Record { reserved, fp, .. } = unsafe { &*record };
-        let expected = [self.values[RESERVED], self.values[FP]];
-        let found = [*reserved as u64, *fp as u64];
+        let expected = [self.values[RESERVED] as usize, self.values[FP] as usize];
+        let found = [*reserved, *fp];
         if found == expected {
             Ok(())
         } else {
@@ -180,7 +183,7 @@ fn in_an_aligned_frame<T>(switch: impl FnOnce() -> T) -> T {
     result
 }
 
-unsafe extern "C" fn inline_resume(crossing: *mut Crossing) {
+unsafe extern "C" fn inline_resume(crossing: *mut Crossing) -> Words {
     in_an_aligned_frame(|| {
         // SAFETY: the caller passes a valid crossing.
         let crossing = unsafe { &mut *crossing };
@@ -188,10 +191,11 @@ unsafe extern "C" fn inline_resume(crossing: *mut Crossing) {
         // SAFETY: the tests resume fresh and paused links only.
         let Landed { link, word, tag } = unsafe { arch::imp::resume(link, to_word(word), tag) };
         *crossing = Crossing { link, word: from_word(word), tag };
-    });
+        Words { word, tag }
+    })
 }
 
-unsafe extern "C" fn inline_pause(crossing: *mut Crossing) {
+unsafe extern "C" fn inline_pause(crossing: *mut Crossing) -> Words {
     in_an_aligned_frame(|| {
         // SAFETY: the caller passes a valid crossing.
         let crossing = unsafe { &mut *crossing };
@@ -199,10 +203,11 @@ unsafe extern "C" fn inline_pause(crossing: *mut Crossing) {
         // SAFETY: called by the job of this link.
         let words = unsafe { arch::imp::pause(link, to_word(word), tag) };
         crossing.word = from_word(words.word);
-    });
+        words
+    })
 }
 
-unsafe extern "C" fn inline_hand_over(crossing: *mut Crossing, to: *mut Link) {
+unsafe extern "C" fn inline_hand_over(crossing: *mut Crossing, to: *mut Link) -> Words {
     in_an_aligned_frame(|| {
         // SAFETY: the caller passes a valid crossing.
         let crossing = unsafe { &mut *crossing };
@@ -210,7 +215,8 @@ unsafe extern "C" fn inline_hand_over(crossing: *mut Crossing, to: *mut Link) {
         // SAFETY: called by the job of this link; the other is fresh or paused.
         let words = unsafe { arch::imp::hand_over(link, to, to_word(word), tag) };
         crossing.word = from_word(words.word);
-    });
+        words
+    })
 }
 
 impl Switch for Inline {
@@ -382,7 +388,7 @@ struct Turn<'a, T> {
 }
 
 impl<T> Turn<'_, T> {
-    fn take(mut self, side: &mut Side, body: unsafe extern "C" fn(&mut Self)) -> usize {
+    fn take(mut self, side: &mut Side, body: unsafe extern "C" fn(&mut Self) -> Words) -> usize {
         let arguments = [(&raw mut self).expose_provenance(), 0, 0, 0, 0, 0];
         // SAFETY: the body takes this turn.
         let done = unsafe { side.call(body as *const (), arguments) };
@@ -391,14 +397,16 @@ impl<T> Turn<'_, T> {
     }
 }
 
-unsafe extern "C" fn resume(turn: &mut Turn<'_, Coroutine<usize, usize, usize>>) {
+unsafe extern "C" fn resume(turn: &mut Turn<'_, Coroutine<usize, usize, usize>>) -> Words {
     turn.value = match turn.way.resume(turn.value) {
         CoroutineState::Yielded(value) | CoroutineState::Complete(value) => value,
     };
+    Words { word: to_word(turn.value), tag: 0 }
 }
 
-unsafe extern "C" fn suspend(turn: &mut Turn<'_, &Yielder<usize, usize>>) {
+unsafe extern "C" fn suspend(turn: &mut Turn<'_, &Yielder<usize, usize>>) -> Words {
     turn.value = turn.way.suspend(turn.value);
+    Words { word: to_word(turn.value), tag: 0 }
 }
 
 #[test]

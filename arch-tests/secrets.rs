@@ -14,13 +14,16 @@ use siding::stack::{PooledStack, StackConfig, StackError};
 
 /// A key is words of its owner's; each is only ever put together inside a job.
 #[derive(Clone, Copy)]
-struct Key(u64);
+struct Key(usize);
 
-const MASK: u64 = 0x5bd1_e995_7f4a_7c15;
+/// At least what `mincore` counts in.
+const PAGE: usize = 4096;
+
+const MASK: usize = 0x5bd1_e995_7f4a_7c15_u64 as usize;
 
 impl Key {
     /// How many of these words are the key's.
-    fn count(self, words: &[u64]) -> usize {
+    fn count(self, words: &[usize]) -> usize {
         let mask = black_box(MASK);
         let (mut count, mut at) = (0, 0);
         // Not an iterator: unoptimized and emulated, this takes most of the time.
@@ -35,7 +38,7 @@ impl Key {
 /// Leaves the key in frames down to 32 KiB below.
 #[inline(never)]
 fn handle(key: Key, depth: usize) -> usize {
-    let mut words = [0_u64; 64];
+    let mut words = [0_usize; 64];
     for word in &mut words {
         // SAFETY: a local variable.
         unsafe { (&raw mut *word).write_volatile(key.0 ^ black_box(MASK)) };
@@ -50,7 +53,7 @@ fn use_key(key: Key) {
 /// How many words of the key are in the writable memory of this process.
 fn found(key: Key) -> usize {
     let memory = File::open("/proc/self/mem").unwrap();
-    let mut page = [0_u64; 512];
+    let mut page = [0_usize; PAGE / size_of::<usize>()];
     let mut count = 0;
     for line in fs::read_to_string("/proc/self/maps").unwrap().lines() {
         let mut fields = line.split([' ', '-']);
@@ -59,13 +62,13 @@ fn found(key: Key) -> usize {
         if !fields.next().unwrap().starts_with("rw") {
             continue;
         }
-        let mut resident = vec![0_u8; (end - start) / 4096];
+        let mut resident = vec![0_u8; (end - start) / PAGE];
         let first = std::ptr::without_provenance_mut(start);
         // SAFETY: a byte for each page.
         unsafe { libc::mincore(first, end - start, resident.as_mut_ptr()) };
         for (n, _) in resident.iter().enumerate().filter(|(_, resident)| **resident & 1 == 1) {
             // Guards cannot be read. (This array is empty when its own turn comes.)
-            let at = (start + n * 4096) as u64;
+            let at = (start + n * PAGE) as u64;
             // SAFETY: any bytes are words.
             let bytes = unsafe { page.align_to_mut::<u8>() }.1;
             if memory.read_exact_at(bytes, at).is_ok() {
@@ -118,7 +121,7 @@ const ENDS: [fn(&Options, Key); 6] = [
 fn a_key_of_a_job_that_was_to_be_wiped_is_nowhere_however_the_job_has_ended() {
     for (n, end) in ENDS.into_iter().enumerate() {
         common::passes(move || {
-            let (kept, wiped) = (Key(1 << n), Key(3 << n | 1 << 40));
+            let (kept, wiped) = (Key(1 << n), Key(3 << n | 1 << 20));
             end(&Options::new(), kept);
             assert!(found(kept) > 1000, "this search finds nothing: {n}");
             end(&Options::new().wipe(true), wiped);
@@ -276,8 +279,8 @@ fn a_key_of_a_paused_job_is_not_in_a_core_dump_unless_the_stack_is_to_be_shown()
     let core = format!("{}.{child}", name.display());
     let bytes = fs::read(&core).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     fs::remove_file(core).unwrap();
-    let words = bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().unwrap()));
-    let words: Vec<u64> = words.collect();
+    let words = bytes.chunks_exact(size_of::<usize>());
+    let words: Vec<_> = words.map(|word| usize::from_ne_bytes(word.try_into().unwrap())).collect();
     assert!(shown.count(&words) > 1000, "it is no core dump: {output:?}");
     assert_eq!(hidden.count(&words), 0);
 }

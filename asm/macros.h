@@ -19,6 +19,7 @@
 #ifndef SIDING_NO_STD
 /* What is said when an exception or a panic would leave a job. */
         .pushsection .rodata
+        .p2align 1 /* s390x has only even addresses relative to pc */
 escaped:
         .ascii "siding: an exception or a panic would leave a job\n"
         .set ESCAPED_SIZE, . - escaped

@@ -24,8 +24,11 @@ const CASES: &[Case] = &[
     ("job pause and resume", jobs::pause_and_resume),
     ("job start and finish", jobs::start_and_finish),
     ("yield of 100 jobs", jobs::yields),
+    #[cfg(not(any(target_arch = "powerpc64", target_arch = "s390x")))]
     ("corosensei depth 0", corosensei_coroutine::depth0),
+    #[cfg(not(any(target_arch = "powerpc64", target_arch = "s390x")))]
     ("corosensei depth 1", corosensei_coroutine::depth1),
+    #[cfg(not(any(target_arch = "powerpc64", target_arch = "s390x")))]
     ("corosensei depth 4", corosensei_coroutine::depth4),
 ];
 
@@ -119,10 +122,12 @@ macro_rules! coroutine_cases {
     )+ };
 }
 
+#[cfg(not(any(target_arch = "powerpc64", target_arch = "s390x")))]
 use corosensei::{Coroutine as Corosensei, CoroutineResult, Yielder as CorosenseiYielder};
 use siding::coroutine::{Coroutine, CoroutineState, Yielder};
 
 coroutine_cases!(siding_coroutine, Coroutine, Yielder, CoroutineState::Yielded);
+#[cfg(not(any(target_arch = "powerpc64", target_arch = "s390x")))]
 coroutine_cases!(corosensei_coroutine, Corosensei, CorosenseiYielder, CoroutineResult::Yield);
 
 mod jobs {

@@ -26,9 +26,12 @@ trap 'rm -rf "$work"' EXIT
 # Links the driver with the stub of an assembly file. Static and at fixed addresses, so that
 # gdb knows them beforehand; with frame pointers, because step.py changes the other registers.
 build() { # <file.S>
+    local strip=debuginfo
+    # There what gdb reads is in .debug_frame.
+    [[ $arch != arm ]] || strip=none
     "$cc" -c "${asm_flags[@]}" -I asm "$1" -o "$work/stub.o" || return 1
     rustc --edition 2024 -O --target "$target" --cfg siding_outline \
-        -C linker="$cc" -C link-arg="$work/stub.o" -C strip=debuginfo \
+        -C linker="$cc" -C link-arg="$work/stub.o" -C strip="$strip" \
         -C force-frame-pointers=yes -C relocation-model=static -C target-feature=+crt-static \
         ci/cfi/driver.rs -o "$work/driver" || die "$target: the driver does not link"
 }

@@ -14,7 +14,12 @@ CROSS=(
 )
 
 # Of these `ci/test` runs fewer variants, unless it is asked for one of them.
-FURTHER=()
+FURTHER=(
+    i686-unknown-linux-gnu
+    s390x-unknown-linux-gnu
+    armv7-unknown-linux-gnueabihf
+    powerpc64le-unknown-linux-gnu
+)
 
 # Without an operating system, for ci/bare_metal.sh.
 BARE=(x86_64-unknown-none aarch64-unknown-none riscv64gc-unknown-none-elf)

@@ -22,7 +22,7 @@ machine() { # <target>
     cc=${!linker-gcc}
     read -ra emulator <<<"${!runner-}"
     asm_flags=()
-    [[ $arch != x86_64 ]] || asm_flags=(-fcf-protection=branch)
+    [[ $arch != x86* ]] || asm_flags=(-fcf-protection=branch)
 
     local compiler=${cc%gcc}
     need "$cc" "gcc${compiler:+-${compiler%-}}"

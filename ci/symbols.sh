@@ -21,6 +21,11 @@ fail() {
 # how the stack pointer is taken from a record, and what alone may follow.
 choose() {
     case $target in
+        i686-*)
+            gnu=i686-linux-gnu- cflags=-fcf-protection=branch note='x86 feature: IBT$'
+            pad=endbr32 call_pad=endbr32 bad_jump='notrack'
+            sp_load=' mov 0x[0-9a-f]+\(%e[a-z]+\),%esp ?$' leave=' jmp \*0x'
+            ;;
         x86_64-*)
             gnu='' cflags=-fcf-protection=branch note='x86 feature: IBT$'
             pad=endbr64 call_pad=endbr64 bad_jump='notrack'
@@ -37,6 +42,24 @@ choose() {
             gnu=riscv64-linux-gnu- cflags=-O1 note=''
             sp_load=' ld sp,[0-9]+\(' leave=' jr t2 ?$'
             pad='' call_pad='' bad_jump='\sj(al)?r\s.*\b(t0|x5)\b|\sjr\s+ra'
+            ;;
+        s390x-*)
+            # Jumps go through r1, and through r14 where they are returns.
+            gnu=s390x-linux-gnu- cflags=-O1 note=''
+            sp_load=' lg %r15,[0-9]+\(%r([0-9]|1[0-4])\)' leave=' br %r1 ?$'
+            pad='' call_pad='' bad_jump='\sbr\s+%r([02-9]|1[0-35])$|\sbasr?\s+%r([0-9]|1[0-35]),'
+            ;;
+        armv7-*)
+            # No pads. `bx lr` is a return, as is a load into pc, which a switch must not be.
+            gnu=arm-linux-gnueabihf- cflags=-O1 note=''
+            sp_load=' ldr sp, \[(r[0-9]|fp|ip|lr),' leave=' bx r[0-9] ?$'
+            pad='' call_pad='' bad_jump='\s(mov|ldr)\s+pc,|\sblx\s+lr'
+            ;;
+        powerpc64le-*)
+            # Through lr, a jump that calls would be one to the predictor, too.
+            gnu=powerpc64le-linux-gnu- cflags=-O1 note=''
+            sp_load=' ld r1,[0-9]+\(r([02-9]|[12][0-9]|3[01])\)' leave=' bctr ?$'
+            pad='' call_pad='' bad_jump='\sb[a-z]*lrl'
             ;;
         *) die "nothing known of $target" ;;
     esac
@@ -134,16 +157,32 @@ check_inlined() {
     check_leaving "$program" 2
     # Awk's regular expressions know no \s everywhere: tabs become spaces.
     "${gnu}objdump" -d --no-show-raw-insn "$program" | tr -s '\t ' ' ' | awk -v pad="${pad//\\s/ }" '
+        function number(digits, sum, i) {
+            for (i = 1; i <= length(digits); i++)
+                sum = sum * 16 + index("0123456789abcdef", substr(digits, i, 1)) - 1
+            return sum
+        }
         { address = $1; sub(/:$/, "", address); code[address] = $0 }
         # A switch takes the address of its landing, changes the stack, jumps.
         / lea .*\(%rip\),%rax/ { landing = $(NF - 1); taken = NR }
+        # Its distance from the instruction before, whose address is that of a call of the next.
+        # Or from where it is: the instruction before took the address of itself.
+        / lea 0x[0-9a-f]+\(%edi\),%edi/ {
+            split($NF, distance, /[x(]/)
+            landing = sprintf("%x", number(before) + number(distance[2])); taken = NR
+        }
+        { before = address }
         / adr / { landing = $4; taken = NR }
-        / mov .*,%rsp/ || / mov sp,/ { changed = NR }
-        / jmp \*0x[13]0\(%rdx\)/ || / br x1[67]/ {
+        / mov .*,%[re]sp/ || / mov sp,/ { changed = NR }
+        / jmp \*0x[13]0\(%rdx\)/ || / jmp \*0x(8|18)\(%ecx\)/ || / br x1[67]/ {
             if (taken && NR - taken < 12 && changed > taken) landings[landing]
             taken = 0
         }
-        / jr t2/ { switches++ }
+        / lg %r15,(24|56)\(%r5\)/ { changed = NR }
+        / br %r1$/ && changed == NR - 1 { switches++ }
+        / jr t2/ || / stm.*\{r6, fp, ip, lr\}/ { switches++ }
+        / ld r1,(24|56)\(r5\)/ { loaded = NR }
+        / bctr$/ && NR == loaded + 1 { switches++ }
         END {
             for (landing in landings) {
                 switches++

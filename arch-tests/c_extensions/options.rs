@@ -145,10 +145,12 @@ fn a_job_may_have_fp_control_words_of_its_own() {
         safe fn fesetround(mode: c_int) -> c_int;
     }
     // Nearest, down, up and towards zero, as <fenv.h> numbers them.
-    const MODES: [c_int; 4] = if cfg!(target_arch = "x86_64") {
+    const MODES: [c_int; 4] = if cfg!(any(target_arch = "x86_64", target_arch = "x86")) {
         [0, 0x400, 0x800, 0xc00]
-    } else if cfg!(target_arch = "aarch64") {
+    } else if cfg!(any(target_arch = "aarch64", target_arch = "arm")) {
         [0, 0x80_0000, 0x40_0000, 0xc0_0000]
+    } else if cfg!(any(target_arch = "powerpc64", target_arch = "s390x")) {
+        [0, 3, 2, 1]
     } else {
         [0, 2, 3, 1]
     };

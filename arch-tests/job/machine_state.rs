@@ -13,11 +13,13 @@ unsafe extern "C" {
 
 const TO_NEAREST: c_int = 0;
 
-/// Each architecture has its own number for this mode, and refuses the others'.
+/// Each architecture has its own number for this mode.
 fn round_up() {
-    const NUMBERS: [c_int; 3] = [0x800, 0x40_0000, 3];
-    assert!(NUMBERS.into_iter().any(|mode| fesetround(mode) == 0));
-    assert!(rounds_up());
+    let found = [0x800, 0x40_0000, 2, 3].into_iter().find(|mode| {
+        let known = fesetround(*mode) == 0;
+        known && rounds_up()
+    });
+    assert!(found.is_some());
 }
 
 fn rounds_up() -> bool {

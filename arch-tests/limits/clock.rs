@@ -19,13 +19,35 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::time
     let result = unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) } as i32;
     // SAFETY: by this function's contract.
     if let (0, Some(time)) = (result, unsafe { time.as_mut() }) {
-        time.tv_sec += match clock {
-            libc::CLOCK_MONOTONIC => MONOTONIC.load(Relaxed) as libc::time_t,
-            libc::CLOCK_REALTIME => REAL.load(Relaxed) as libc::time_t,
-            _ => 0,
-        };
+        time.tv_sec += added(clock) as libc::time_t;
     }
     result
+}
+
+/// The same with 64 bits: what std calls where glibc's own type has fewer.
+///
+/// # Safety
+/// As clock_gettime(2).
+#[cfg(target_pointer_width = "32")]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __clock_gettime64(clock: libc::clockid_t, time: *mut [i64; 2]) -> i32 {
+    /// The same number on all that have it.
+    const CLOCK_GETTIME64: libc::c_long = 403;
+    // SAFETY: by this function's contract.
+    let result = unsafe { libc::syscall(CLOCK_GETTIME64, clock, time) } as i32;
+    // SAFETY: by this function's contract.
+    if let (0, Some([seconds, _])) = (result, unsafe { time.as_mut() }) {
+        *seconds += added(clock);
+    }
+    result
+}
+
+fn added(clock: libc::clockid_t) -> i64 {
+    match clock {
+        libc::CLOCK_MONOTONIC => MONOTONIC.load(Relaxed),
+        libc::CLOCK_REALTIME => REAL.load(Relaxed),
+        _ => 0,
+    }
 }
 
 const DAY: i64 = 24 * 60 * 60;

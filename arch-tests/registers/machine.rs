@@ -3,15 +3,20 @@
 //! * `NAMES`: every register a callee must preserve, in the order of their values;
 //!   `RESERVED` and `FP`: which of them go into the record;
 //! * `fill_call_store`: fills them from `values`, calls `body` with six arguments, stores
-//!   what they hold then back to `values`, and returns what `body` returned;
+//!   what they hold then back to `values`, and returns what `body` returned (a body that has
+//!   nothing to say returns some `Words`, since the call depends on it on some architectures);
 //! * `sp_and_fp`: an entry function, or any callee, that makes an aligned store at the
-//!   top of its frame and returns the stack pointer its caller had at the call, and the
-//!   frame pointer;
+//!   top of its frame and returns the stack pointer its caller had before it put anything on
+//!   the stack for this call, and the frame pointer;
 //! * `FP_ABOVE_PAIR`: how far a frame pointer stands above the saved pair of fp and pc.
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
+#[cfg_attr(target_arch = "x86", path = "x86.rs")]
+#[cfg_attr(target_arch = "s390x", path = "s390x.rs")]
+#[cfg_attr(target_arch = "arm", path = "arm.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "powerpc64.rs")]
 mod imp;
 
 pub(crate) use imp::{FP, FP_ABOVE_PAIR, NAMES, RESERVED, fill_call_store, sp_and_fp};

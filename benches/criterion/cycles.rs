@@ -1,5 +1,5 @@
 //! The cases of `single` in ticks of the processor's counter: `rdtsc`, `cntvct_el0`, `rdtime`,
-//! which programs may read on any Linux. It runs at a frequency of its own, printed first,
+//! `mftb`, `stck`, which programs may read on any Linux. It runs at a frequency of its own, printed first,
 //! whatever that of the core is at the moment; the core's cycles are in `ci/bench`'s table
 //! where the kernel gives access to them.
 //!
@@ -12,14 +12,17 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 mod cases;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 mod counter {
+    #[cfg(target_arch = "x86")]
+    use core::arch::x86::{_mm_lfence, _rdtsc};
+    #[cfg(target_arch = "x86_64")]
     use core::arch::x86_64::{_mm_lfence, _rdtsc};
 
     pub const NAME: &str = "rdtsc";
 
     pub fn read() -> u64 {
-        // SAFETY: every x86_64 has it.
+        // SAFETY: every processor with SSE2 has it.
         unsafe { _mm_lfence() };
         // SAFETY: Linux lets programs read it.
         let ticks = unsafe { _rdtsc() };
@@ -51,6 +54,46 @@ mod counter {
         // SAFETY: Linux lets programs read it.
         unsafe { core::arch::asm!("fence", "rdtime {}", "fence", out(reg) ticks) };
         ticks
+    }
+}
+
+#[cfg(target_arch = "s390x")]
+mod counter {
+    /// It waits for what comes before it, as does what comes after.
+    pub const NAME: &str = "stck";
+
+    pub fn read() -> u64 {
+        let mut ticks = 0;
+        // SAFETY: stores the time of day, which programs may ask for, into the local.
+        unsafe { core::arch::asm!("stck 0({})", in(reg_addr) &raw mut ticks) };
+        ticks
+    }
+}
+
+#[cfg(target_arch = "powerpc64")]
+mod counter {
+    pub const NAME: &str = "mftb";
+
+    pub fn read() -> u64 {
+        let ticks;
+        // SAFETY: Linux lets programs read it.
+        unsafe { core::arch::asm!("isync", "mfspr {}, 268", "isync", out(reg) ticks) };
+        ticks
+    }
+}
+
+#[cfg(target_arch = "arm")]
+mod counter {
+    pub const NAME: &str = "cntvct";
+
+    pub fn read() -> u64 {
+        let (low, high): (u32, u32);
+        // SAFETY: Linux lets programs read it, where the processor has it: ARMv7 with the
+        // virtualization extensions, and ARMv8.
+        unsafe {
+            core::arch::asm!("isb", "mrrc p15, 1, {}, {}, c14", "isb", out(reg) low, out(reg) high);
+        }
+        u64::from(high) << 32 | u64::from(low)
     }
 }
 

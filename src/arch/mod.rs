@@ -26,6 +26,10 @@ use core::mem::MaybeUninit;
 #[cfg_attr(all(not(any(miri, siding_ucontext)), target_arch = "x86_64"), path = "x86_64.rs")]
 #[cfg_attr(all(not(any(miri, siding_ucontext)), target_arch = "aarch64"), path = "aarch64.rs")]
 #[cfg_attr(all(not(any(miri, siding_ucontext)), target_arch = "riscv64"), path = "riscv64.rs")]
+#[cfg_attr(all(not(any(miri, siding_ucontext)), target_arch = "x86"), path = "x86.rs")]
+#[cfg_attr(all(not(any(miri, siding_ucontext)), target_arch = "s390x"), path = "s390x.rs")]
+#[cfg_attr(all(not(any(miri, siding_ucontext)), target_arch = "arm"), path = "arm.rs")]
+#[cfg_attr(all(not(any(miri, siding_ucontext)), target_arch = "powerpc64"), path = "powerpc64.rs")]
 #[cfg_attr(all(not(miri), siding_ucontext), path = "ucontext.rs")]
 #[cfg_attr(miri, path = "miri.rs")]
 pub(crate) mod imp;

@@ -25,7 +25,7 @@ use crate::stack::{StackConfig, StackError};
 
 /// What a job keeps in its control block. In this order, because the first 40 bytes share
 /// a cache line with the bounds of the stack: all that a hand-over needs besides the link.
-#[repr(C)]
+#[repr(C, align(8))] // everywhere: tools/gdb/siding.py knows it
 pub(crate) struct Core {
     /// The job that was current when this one was last entered.
     pub(super) parent: Cell<Option<Raw>>,

@@ -70,8 +70,9 @@ pub(super) struct Entry {
     luggage: Luggage,
 }
 
-/// Low bits of a handle that are an index, plus one; the rest is the run.
-const INDEX_BITS: u32 = 28;
+/// Low bits of a handle that are an index, plus one; the rest is the run. With 32 bits, as many
+/// jobs as there are addresses for.
+const INDEX_BITS: u32 = if usize::BITS == 64 { 28 } else { 18 };
 const CHUNK: usize = 1 << 10;
 
 /// Chunks of entries, made as needed.

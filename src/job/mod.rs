@@ -305,8 +305,8 @@ impl Options {
         self
     }
 
-    /// Gives the job FP control words of its own (rounding, exception masks; x86_64 MXCSR
-    /// and x87 control word, aarch64 FPCR, riscv64 fcsr), which start as a copy of the
+    /// Gives the job FP control words of its own (rounding, exception masks; MXCSR and the x87
+    /// control word on x86, elsewhere FPCR, FPSCR, fcsr or fpc), which start as a copy of the
     /// caller's. Otherwise job and resumer share the thread's, which costs nothing; this
     /// costs about 5 ns a round trip on x86_64.
     pub const fn save_fp_control(mut self, save: bool) -> Self {

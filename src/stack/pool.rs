@@ -275,7 +275,8 @@ impl Class {
     fn next_size(&self, wanted: usize) -> usize {
         const MIN: usize = 16;
         const MAX: usize = 4096;
-        const MAX_BYTES: usize = 4 << 30;
+        /// With 32 bits, one of 32 parts of the address space.
+        const MAX_BYTES: usize = 1 << if usize::BITS == 64 { 32 } else { 27 };
         let stacks = self.reserved().max(wanted).clamp(MIN, MAX);
         stacks.min(MAX_BYTES / self.config.stride()).max(1)
     }

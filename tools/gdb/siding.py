@@ -24,27 +24,31 @@ import struct
 import gdb
 import gdb.unwinder
 
-# The layout of the control block, of a slab, of a handle's entry: unit tests compare.
+# The layout of the control block, of a slab, of a handle's entry: unit tests compare. Where
+# there are two, with 64 bits and with 32.
 TRAMPOLINE = 64
-BOTTOM = 72
-FUNCTION = 136
+BOTTOM = 72, 68
+FUNCTION = 136, 112
 # ... from a control block to the top of its stack: what is larger than the first is a job.
 COROUTINE_SIZE = 256
 LARGEST_SIZE = 1024
-NODE = struct.Struct("<QQQQ")
-ENTRY = struct.Struct("<QQQQ")
 ENTRY_SIZE = 64
+ENTRY_RUN = 8
 ENTRIES = 1024
 # Tops are staggered.
 LINE = 64
 COLOURS = 32
 
 VERSION = "0_1"
-# For each architecture, what a record holds: reserved, fp, pc, sp.
+# For each architecture, what a record holds: reserved, fp, pc, sp. ("i386:x86-64" is the first.)
 REGISTERS = {
     "x86-64": ("rbx", "rbp", "rip", "rsp"),
     "aarch64": ("x19", "x29", "pc", "sp"),
     "riscv": ("s1", "fp", "pc", "sp"),
+    "i386": ("esi", "ebp", "eip", "esp"),
+    "s390": ("r10", "r11", "pc", "r15"),
+    "arm": ("r6", "r11", "pc", "sp"),
+    "powerpc:common64": ("r30", "r31", "pc", "r1"),
 }
 # What lies around a job's own functions, by name and by file.
 SCAFFOLD = re.compile(
@@ -78,8 +82,23 @@ def read(address, size):
     return bytes(gdb.selected_inferior().read_memory(address, size))
 
 
-def word(address):
-    return struct.unpack("<Q", read(address, 8))[0]
+class Words:
+    """How the program stores them."""
+
+    def __init__(self):
+        self.size = gdb.lookup_type("long").sizeof
+        self.order = ">" if "big" in gdb.execute("show endian", to_string=True) else "<"
+
+    def unpack(self, form, memory, at=0):
+        """By struct's letters, and P for a word."""
+        form = form.replace("P", "Q" if self.size == 8 else "L")
+        return struct.unpack_from(self.order + form, memory, at)
+
+    def read(self, address, count=1):
+        return self.unpack("%dP" % count, read(address, count * self.size))
+
+
+WORDS = None  # those of the program that was looked at last
 
 
 def name_of(pc):
@@ -109,9 +128,9 @@ def slabs():
     head = address_of("siding::stack::listed::LISTED")
     if not head:
         raise gdb.GdbError("siding: no list of slabs: is siding in this program, with symbols?")
-    at, found = word(head), []
+    (at,), found = WORDS.read(head), []
     while at:
-        start, stride, count, at = NODE.unpack(read(at, NODE.size))
+        start, stride, count, at = WORDS.read(at, 4)
         if start > 1:
             found.append(Slab(start, stride, count))
     return found
@@ -121,15 +140,15 @@ def handles():
     """The entries of jobs that C has started, by control block: (run, owner)."""
     table, found = address_of("siding::job::handle::TABLE"), {}
     while table:
-        chunk = word(table)
+        (chunk,) = WORDS.read(table)
         if not chunk:
             break
         memory = read(chunk, ENTRY_SIZE * ENTRIES)
         for at in range(0, len(memory), ENTRY_SIZE):
-            _, run, job, owner = ENTRY.unpack_from(memory, at)
+            run, job, owner = WORDS.unpack("QPP", memory, at + ENTRY_RUN)
             if job:
                 found[job] = (run, owner)
-        table += 8
+        table += WORDS.size
     return found
 
 
@@ -138,15 +157,16 @@ class Job:
 
     def __init__(self, control, top, memory, handle):
         self.control = control
-        self.record = struct.unpack_from("<4Q", memory)
-        self.trampoline, self.bottom = struct.unpack_from("<2Q", memory, TRAMPOLINE)
+        self.record = WORDS.unpack("4P", memory)
+        self.trampoline, self.bottom = WORDS.unpack("2P", memory, TRAMPOLINE)
         self.kind = "coroutine" if 0 < top - control <= COROUTINE_SIZE else "job"
         self.handle = handle
         self.thread = None
         self.frames = []
         self.function, self.outermost = "??", None
         if handle is not None:
-            self.function = name_of(struct.unpack_from("<Q", memory, FUNCTION)[0])
+            at = FUNCTION[WORDS.size == 4]
+            self.function = name_of(*WORDS.unpack("P", memory, at))
 
     def contains(self, sp):
         return self.bottom <= sp < self.control
@@ -211,7 +231,7 @@ class Detour(gdb.unwinder.Unwinder):
         info = pending.create_unwind_info(FrameId(below, pc))
         for name, value in zip(registers(), self.record):
             # A caller's pc is looked up one lower: in the jump of the switch, not here.
-            value += 1 if name in ("rip", "pc") else 0
+            value += 1 if name in ("rip", "eip", "pc") else 0
             kind = pending.read_register(name).type
             info.add_saved_register(name, gdb.Value(value).cast(kind))
         return info
@@ -253,7 +273,7 @@ def control_block(slab, index, trampoline):
     memory = read(top - LARGEST_SIZE, LARGEST_SIZE)
     for size in range(2 * LINE, LARGEST_SIZE + 1, LINE):
         block = memory[LARGEST_SIZE - size :]
-        entered, bottom = struct.unpack_from("<2Q", block, TRAMPOLINE)
+        entered, bottom = WORDS.unpack("2P", block, TRAMPOLINE)
         if entered == trampoline and slab.start <= bottom < top - size:
             return top - size, top, block
     return None
@@ -263,6 +283,8 @@ class Found:
     """All jobs of the program, and why some may be missing."""
 
     def __init__(self):
+        global WORDS
+        WORDS = Words()
         self.jobs, self.stacks = [], 0
         trampoline = address_of("siding_%s_trampoline" % VERSION)
         known = handles()

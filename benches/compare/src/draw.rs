@@ -193,14 +193,17 @@ fn legend(area: &Area, names: &[&str], colour: impl Fn(&str) -> RGBColor) -> Res
 
 /// Bars: for each case one of each architecture.
 fn instructions(directory: &Path) -> Result<()> {
-    const TARGETS: [(&str, RGBColor); 3] = [
+    const TARGETS: [(&str, RGBColor); 5] = [
         ("x86_64", RGBColor(0, 114, 178)),
         ("aarch64", RGBColor(213, 94, 0)),
         ("riscv64gc", RGBColor(0, 158, 115)),
+        ("i686", RGBColor(86, 180, 233)),
+        ("armv7", RGBColor(230, 159, 0)),
     ];
     let mut counts: Vec<(String, Vec<f64>)> = Vec::new();
     for (arch, _) in TARGETS {
-        let file = directory.with_file_name(format!("{arch}-unknown-linux-gnu"));
+        let abi = if arch == "armv7" { "gnueabihf" } else { "gnu" };
+        let file = directory.with_file_name(format!("{arch}-unknown-linux-{abi}"));
         let text = fs::read_to_string(file.join("instructions.csv"))?;
         for line in text.lines().skip(1) {
             let (case, count) = line.split_once(',').ok_or("not a count")?;
