@@ -216,16 +216,12 @@ SIDING(trampoline):
         ldr     sp, [r11, #8]
         bx      r0
         .cfi_endproc
-#ifndef SIDING_NO_STD
         /* EHABI's "vsp = r11; vsp -= 4; pop {r6, r11, lr}; pop {sp}", and pc = lr. */
 #ifndef SIDING_NO_STD
         .personality SIDING(personality)
 #endif
         .unwind_raw 0, 0x9b, 0x40, 0x84, 0x84, 0x82, 0x00
         .handlerdata
-#else
-        .cantunwind
-#endif
         .fnend
 END(trampoline)
 LABEL(end)
