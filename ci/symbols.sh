@@ -24,6 +24,7 @@ choose() {
         i686-*)
             gnu=i686-linux-gnu- cflags=-fcf-protection=branch note='x86 feature: IBT$'
             pad=endbr32 call_pad=endbr32 bad_jump='notrack'
+            sp_load=' mov 0x[0-9a-f]+\(%e[a-z]+\),%esp ?$' leave=' jmp \*0x'
             ;;
         x86_64-*)
             gnu='' cflags=-fcf-protection=branch note='x86 feature: IBT$'
@@ -45,16 +46,19 @@ choose() {
         s390x-*)
             # Jumps go through r1, and through r14 where they are returns.
             gnu=s390x-linux-gnu- cflags=-O1 note=''
+            sp_load=' lg %r15,[0-9]+\(%r([0-9]|1[0-4])\)' leave=' br %r1 ?$'
             pad='' call_pad='' bad_jump='\sbr\s+%r([02-9]|1[0-35])$|\sbasr?\s+%r([0-9]|1[0-35]),'
             ;;
         armv7-*)
             # No pads. `bx lr` is a return, as is a load into pc, which a switch must not be.
             gnu=arm-linux-gnueabihf- cflags=-O1 note=''
+            sp_load=' ldr sp, \[(r[0-9]|fp|ip|lr),' leave=' bx r[0-9] ?$'
             pad='' call_pad='' bad_jump='\s(mov|ldr)\s+pc,|\sblx\s+lr'
             ;;
         powerpc64le-*)
             # Through lr, a jump that calls would be one to the predictor, too.
             gnu=powerpc64le-linux-gnu- cflags=-O1 note=''
+            sp_load=' ld r1,[0-9]+\(r([02-9]|[12][0-9]|3[01])\)' leave=' bctr ?$'
             pad='' call_pad='' bad_jump='\sb[a-z]*lrl'
             ;;
         *) die "nothing known of $target" ;;

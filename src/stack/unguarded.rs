@@ -27,8 +27,8 @@ impl UnguardedStack {
     ///
     /// # Safety
     ///
-    /// What runs on the stack, interrupt handlers too, does not overflow it; or the memory
-    /// below is a guard that ends the program.
+    /// What runs on the stack, handlers of signals or interrupts too, does not overflow it; or
+    /// the memory below is a guard that ends the program.
     pub const unsafe fn new(memory: &'static mut [MaybeUninit<u8>]) -> Self {
         UnguardedStack { memory }
     }
