@@ -18,6 +18,12 @@
 #include "macros.h"
 /* EHABI32, section 9.2; the other codes and flags are those of macros.h. */
 #define URC_FAILURE 9
+/* Without std nobody unwinds, and the functions that the tables name are not there. */
+#ifdef SIDING_NO_STD
+# define EHABI(...)
+#else
+# define EHABI(...) __VA_ARGS__
+#endif
 
         .syntax unified
         .arm
@@ -35,7 +41,7 @@
  */
         .macro SAVE_REGISTERS
         push    {r4-r11, lr}
-        .save   {r4-r11, lr}
+        EHABI(.save {r4-r11, lr})
         .cfi_adjust_cfa_offset 36
         .cfi_rel_offset r4, 0
         .cfi_rel_offset r5, 4
@@ -47,7 +53,7 @@
         .cfi_rel_offset r11, 28
         .cfi_rel_offset lr, 32
         vpush   {d8-d15}
-        .vsave  {d8-d15}
+        EHABI(.vsave {d8-d15})
         .cfi_adjust_cfa_offset 64
         .cfi_rel_offset d8, 0
         .cfi_rel_offset d9, 8
@@ -58,7 +64,7 @@
         .cfi_rel_offset d14, 48
         .cfi_rel_offset d15, 56
         push    {r0}
-        .pad    #4
+        EHABI(.pad #4)
         .cfi_adjust_cfa_offset 4
         .endm
 
@@ -95,7 +101,7 @@
          * switch and the caller, so one return fewer that is predicted wrong. */
 FUNCTION(resume)
 SIDING(resume):
-        .fnstart
+        EHABI(.fnstart)
         .cfi_startproc
         SAVE_REGISTERS
         add     r4, r3, #16
@@ -114,7 +120,7 @@ LABEL(resume_landing)
         ldr     r12, [sp, #8]
         bx      r12
         .cfi_endproc
-        .fnend
+        EHABI(.fnend)
 END(resume)
 
         /* struct Words pause(Word word, Word tag, Link *link)
@@ -123,7 +129,7 @@ END(resume)
          * Stores there what was handed over by whoever resumed it. */
 FUNCTION(pause)
 SIDING(pause):
-        .fnstart
+        EHABI(.fnstart)
         .cfi_startproc
         SAVE_REGISTERS
         adr     r12, SIDING(pause_landing)
@@ -141,7 +147,7 @@ LABEL(pause_landing)
         stm     r0, {r1, r2}
         bx      lr
         .cfi_endproc
-        .fnend
+        EHABI(.fnend)
 END(pause)
 
         /* struct Words hand_over(Word word, Word tag, Link *from, Link *to)
@@ -151,7 +157,7 @@ END(pause)
          * already filled in. Lands, later, where `pause` does. */
 FUNCTION(hand_over)
 SIDING(hand_over):
-        .fnstart
+        EHABI(.fnstart)
         .cfi_startproc
         SAVE_REGISTERS
         mov     r4, r3
@@ -164,7 +170,7 @@ SIDING(hand_over):
         CFA_FROM_RECORD BREG_R4, 0
         bx      r0
         .cfi_endproc
-        .fnend
+        EHABI(.fnend)
 END(hand_over)
 
         /* switch 5/7: a job's first landing. Its initial inner record holds the entry
@@ -179,7 +185,7 @@ END(hand_over)
          * fp and pc at [r11] and [r11 + 4], its sp at [r11 + 8] and its r6 at [r11 - 4].
          * `.cfi_signal_frame` and the nop: as in x86_64.S. */
         .p2align 4
-        .fnstart
+        EHABI(.fnstart)
         .cfi_startproc simple
         .cfi_signal_frame
         /* CFA = *(r3 + 28); r6 at r3 + 16, r11 at r3 + 20, pc at r3 + 24.
@@ -217,12 +223,10 @@ SIDING(trampoline):
         bx      r0
         .cfi_endproc
         /* EHABI's "vsp = r11; vsp -= 4; pop {r6, r11, lr}; pop {sp}", and pc = lr. */
-#ifndef SIDING_NO_STD
-        .personality SIDING(personality)
-#endif
-        .unwind_raw 0, 0x9b, 0x40, 0x84, 0x84, 0x82, 0x00
-        .handlerdata
-        .fnend
+        EHABI(.personality SIDING(personality))
+        EHABI(.unwind_raw 0, 0x9b, 0x40, 0x84, 0x84, 0x82, 0x00)
+        EHABI(.handlerdata)
+        EHABI(.fnend)
 END(trampoline)
 LABEL(end)
 
