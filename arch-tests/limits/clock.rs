@@ -19,7 +19,7 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::time
     let result = unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) } as i32;
     // SAFETY: by this function's contract.
     if let (0, Some(time)) = (result, unsafe { time.as_mut() }) {
-        time.tv_sec += added(clock) as libc::time_t;
+        time.tv_sec = time.tv_sec.wrapping_add(added(clock) as _);
     }
     result
 }
