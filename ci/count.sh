@@ -62,13 +62,15 @@ count() { # <case ...>
 
 # What the test for sanitizers adds to a round trip, at most: the record has it as a case.
 hooks() {
-    local cases=("Coroutine depth 0" "Coroutine depth 4" "job pause and resume" "yield of 100 jobs")
+    local limit=6 cases=("Coroutine depth 0" "Coroutine depth 4" "job pause and resume" "yield of 100 jobs")
+    # With so few registers the test's address has to be reloaded.
+    [[ $arch != x86 ]] || limit=7
     build --cfg siding_no_hooks
-    count "${cases[@]}" | awk -F, '
+    count "${cases[@]}" | awk -F, -v limit="$limit" '
         NR == FNR { without[$1] = $2; next }
         $1 in without && $2 - without[$1] > most { most = $2 - without[$1] }
-        END { printf "sanitizer hooks add,%.6g\n", most; exit most > 6 }
-    ' - "$work/$target.csv" || die "$target: the hooks add more than 6 instructions"
+        END { printf "sanitizer hooks add,%.6g\n", most; exit most > limit }
+    ' - "$work/$target.csv" || die "$target: the hooks add more than $limit instructions"
 }
 
 # Compares with the record, in both directions.
@@ -100,6 +102,8 @@ table() { # <target ...>
 bad=0
 for target in "$@"; do
     machine "$target"
+    # Under valgrind rustix, which the poller uses, faults where it looks for the vDSO.
+    [[ $arch != x86 ]] || emulator=(qemu-i386)
     if ((${#emulator[@]})); then
         need gcc gcc
         gcc -shared -fPIC -O2 -Wall -Wextra -Werror ci/count/plugin.c -o "$work/plugin.so"

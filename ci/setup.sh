@@ -26,7 +26,8 @@ needs() {
             echo qemu-riscv64 qemu-user ;;
         i686-unknown-linux-gnu)
             echo i686-linux-gnu-gcc gcc-i686-linux-gnu
-            echo /usr/i686-linux-gnu/include/stdio.h libc6-dev-i386-cross ;;
+            echo /usr/i686-linux-gnu/include/stdio.h libc6-dev-i386-cross
+            echo qemu-i386 qemu-user ;;
         armv7-unknown-linux-gnueabihf)
             echo arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
             echo /usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross
