@@ -33,9 +33,12 @@ fn main() {
     }
 }
 
-/// Of 32-bit ARM, what holds for the targets that have VFP registers and are not Thumb code.
+/// Not all of an architecture are alike.
 fn has_assembly(arch: &str) -> bool {
     let fits = match arch {
+        // Its prefetch and its control word of floating point, which i586 lacks.
+        "x86" => variable("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "sse"),
+        // What holds for the targets that have VFP registers and are not Thumb code.
         "arm" => {
             variable("CARGO_CFG_TARGET_ABI") == "eabihf" && !variable("TARGET").starts_with("thumb")
         }

@@ -1,7 +1,8 @@
 //! Whether returns are checked against a second stack, which no switch of ours keeps in step.
 
 /// Asks the processor, by an instruction that does nothing where it knows of no such stack.
-/// On riscv64 there is none that is safe to try: there only the kernel knows.
+/// On riscv64 there is none that is safe to try: there only the kernel knows. To programs with
+/// 32 bits Linux gives none on x86.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 pub(crate) fn shadow_stack_active() -> bool {
     let pointer: usize;

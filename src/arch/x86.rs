@@ -5,9 +5,6 @@ use core::arch::asm;
 
 use super::{Landed, Link, Word, Words};
 
-#[cfg(not(target_feature = "sse"))]
-compile_error!("without SSE siding switches by ucontext alone: RUSTFLAGS='--cfg siding_ucontext'");
-
 /// i386 psABI 2.2.2: the end of the argument area is 16-byte aligned before a call.
 pub(crate) const STACK_ALIGN: usize = 16;
 
