@@ -76,7 +76,7 @@ ARCHES = {
                       "r5", ("r3", "r4"), "$lr", kept=("r2",)),
 }
 
-POISON = b"\xa5" * 96
+POISON = b"\xa5" * 576  # as much as the largest frame of a stub
 OTHER_STACK = 2048  # sp moves less inside a frame, and more between two stacks
 INNER_SP, OUTER_SP = 3, 7  # words of a link
 UNSAVED = "<not saved>"
