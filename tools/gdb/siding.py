@@ -86,7 +86,7 @@ class Words:
     """How the program stores them."""
 
     def __init__(self):
-        self.size = gdb.lookup_type("long").sizeof
+        self.size = gdb.newest_frame().read_register("sp").type.sizeof
         self.order = ">" if "big" in gdb.execute("show endian", to_string=True) else "<"
 
     def unpack(self, form, memory, at=0):
