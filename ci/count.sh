@@ -24,6 +24,7 @@ build() { # [flag for siding ...]
     # As in ci/suite.sh: dependencies are built once, and the path tells the builds apart.
     local -x RUSTC_WORKSPACE_WRAPPER=
     if (($#)); then
+        mkdir -p "$CARGO_TARGET_DIR/ci"
         RUSTC_WORKSPACE_WRAPPER=$CARGO_TARGET_DIR/ci/rustc-count
         printf '#!/bin/sh\nexec "$@" %s\n' "$*" >"$RUSTC_WORKSPACE_WRAPPER"
         chmod +x "$RUSTC_WORKSPACE_WRAPPER"
