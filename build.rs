@@ -11,6 +11,9 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=asm");
 
+    if env::var_os("CARGO_FEATURE_CAPI").is_some() && env::var_os("CARGO_CFG_WINDOWS").is_some() {
+        println!("cargo::error=siding has no C ABI on Windows: leave out the feature capi");
+    }
     let arch = variable("CARGO_CFG_TARGET_ARCH");
     if env::var_os("CARGO_CFG_SIDING_UCONTEXT").is_some() {
         ucontext();
@@ -70,7 +73,7 @@ fn assemble(arch: &str) {
         // Nothing of an operating system: write and abort, sanitizers, thread-locals.
         build.define("SIDING_NO_STD", None);
     }
-    if arch.starts_with("x86") {
+    if arch.starts_with("x86") && variable("CARGO_CFG_TARGET_OS") == "linux" {
         // Defines __CET__, which <cet.h> turns into the IBT note and endbr.
         build.flag("-fcf-protection=branch");
     }

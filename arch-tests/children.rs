@@ -1,4 +1,6 @@
 //! What forks, or changes what a whole process has: how its signals are handled, say.
+// Windows does not fork.
+#![cfg(unix)]
 
 #[path = "expect_arch.rs"]
 mod a_machine;
@@ -10,14 +12,16 @@ mod faults;
 mod forks;
 #[cfg(feature = "scheduler")]
 mod lifecycle;
-#[cfg(feature = "scheduler")]
+#[cfg(all(feature = "scheduler", target_os = "linux"))]
 mod limits;
 #[cfg(feature = "scheduler")]
 mod offload;
 mod overflow;
 #[cfg(feature = "scheduler")]
 mod scheduler;
-#[cfg(feature = "scheduler")]
+#[cfg(all(feature = "scheduler", target_os = "linux"))]
 mod secrets;
+// libc has no names for the timers of Android.
+#[cfg(not(target_os = "android"))]
 mod signals;
 mod stack;

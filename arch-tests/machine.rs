@@ -1,4 +1,6 @@
 //! The switch itself: this program has `src/arch` as a part of its own.
+// Its own functions are for the System V ABI, and its storms of signals.
+#![cfg(unix)]
 
 #[path = "expect_arch.rs"]
 mod a_machine;

@@ -4,13 +4,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
+#[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use siding::job::{self, CancelMode, Options, Wait, WaitCtx, WaitError, Wake};
+use crate::stream::{Stream, pair};
+use siding::job::{self, AsyncFd, CancelMode, Options, WaitCtx, WaitError, Wake};
 use siding::scheduler::{
     Interest, JoinError, JoinHandle, RunError, Scheduler, Turn, park, sleep, wait_fd, wake_handle,
     yield_now,
@@ -49,6 +50,8 @@ fn parks(scheduler: &Scheduler) -> (Left, JoinHandle<Result<(), WaitError>>) {
     (left, job)
 }
 
+// It polls the scheduler: on Windows there is no descriptor for that.
+#[cfg(unix)]
 mod embedding;
 
 mod turns {

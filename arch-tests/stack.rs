@@ -280,7 +280,7 @@ mod pool {
         let page = address.with_addr(address.addr() & !4095);
         let mut answer = 0_u8;
         // SAFETY: writes one byte for one page.
-        assert_eq!(unsafe { libc::mincore(page.cast(), 4096, &raw mut answer) }, 0);
+        assert_eq!(unsafe { libc::mincore(page.cast(), 4096, (&raw mut answer).cast()) }, 0);
         answer & 1 != 0
     }
 
@@ -307,8 +307,7 @@ mod pool {
     fn errno_stays() {
         passes(|| {
             let _taken = GuardedStack::new(ENDLESS);
-            // SAFETY: no preconditions.
-            let errno = unsafe { libc::__errno_location() };
+            let errno = crate::common::errno::errno();
             // SAFETY: this thread's own, here and below.
             unsafe { errno.write(4711) };
             set_pool_limit(0);

@@ -6,6 +6,8 @@ mod backtrace;
 mod coroutine;
 mod coroutine_stack;
 mod drops;
+// They use pipes and poll(2).
+#[cfg(unix)]
 mod examples;
 #[cfg(all(feature = "future", feature = "scheduler"))]
 mod future;
@@ -16,6 +18,9 @@ mod offload_edges;
 mod scheduler_edges;
 mod soundness;
 mod stats;
+#[cfg(feature = "scheduler")]
+#[path = "common/stream.rs"]
+mod stream;
 mod threads;
 mod unwind;
 mod wait_ctx;

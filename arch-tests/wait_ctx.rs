@@ -4,27 +4,26 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::{ptr, thread};
 
-use siding::job::{self, Callback, Job, Key, Options, Progress, Status, WaitCtx};
+use siding::job::{self, AsyncFd, Callback, Job, Key, Options, Progress, Status, WaitCtx};
 
 mod free;
 
 /// The key of the tests that use the fd as its own key.
-fn key(fd: RawFd) -> Key {
+fn key(fd: AsyncFd) -> Key {
     Key::from(fd as usize)
 }
 
-fn set(ctx: &WaitCtx, fd: RawFd) {
+fn set(ctx: &WaitCtx, fd: AsyncFd) {
     ctx.set_wait_fd(key(fd), fd).unwrap();
 }
 
 /// Asserts what the context shows: all fds, the added, the deleted.
 #[track_caller]
-fn see(ctx: &WaitCtx, all: &[RawFd], added: &[RawFd], deleted: &[RawFd]) {
+fn see(ctx: &WaitCtx, all: &[AsyncFd], added: &[AsyncFd], deleted: &[AsyncFd]) {
     assert_eq!(ctx.all_fds(), all, "all");
     assert_eq!(ctx.changed_fds(), (added.to_vec(), deleted.to_vec()), "(added, deleted)");
 }
@@ -57,10 +56,10 @@ fn reset(ctx: &WaitCtx) {
 
 /// The fds whose cleanups ran, in that order.
 #[derive(Clone, Default)]
-struct Cleaned(Arc<Mutex<Vec<RawFd>>>);
+struct Cleaned(Arc<Mutex<Vec<AsyncFd>>>);
 
 impl Cleaned {
-    fn set(&self, ctx: &WaitCtx, fd: RawFd) {
+    fn set(&self, ctx: &WaitCtx, fd: AsyncFd) {
         let cleaned = self.clone();
         let cleanup = move |_: &WaitCtx, its_key: Key, its_fd| {
             assert_eq!(its_key, key(its_fd));
@@ -69,7 +68,7 @@ impl Cleaned {
         ctx.set_wait_fd_with(key(fd), fd, cleanup).unwrap();
     }
 
-    fn fds(&self) -> Vec<RawFd> {
+    fn fds(&self) -> Vec<AsyncFd> {
         self.0.lock().unwrap().clone()
     }
 }
@@ -103,9 +102,9 @@ fn the_newest_fd_comes_first() {
 fn neither_fds_nor_keys_are_validated() {
     let ctx = WaitCtx::new();
     ctx.set_wait_fd(Key::from(0), -1).unwrap();
-    ctx.set_wait_fd(Key::from(usize::MAX), RawFd::MIN).unwrap();
+    ctx.set_wait_fd(Key::from(usize::MAX), AsyncFd::MIN).unwrap();
     assert_eq!(ctx.fd(Key::from(0)), Some(-1));
-    assert_eq!(ctx.fd(Key::from(usize::MAX)), Some(RawFd::MIN));
+    assert_eq!(ctx.fd(Key::from(usize::MAX)), Some(AsyncFd::MIN));
     assert!(ctx.clear_fd(Key::from(0)));
 }
 

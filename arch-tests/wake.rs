@@ -4,10 +4,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -140,7 +139,7 @@ mod one_job {
     #[test]
     fn a_wake_does_not_end_a_wait_for_a_descriptor_but_meets_the_next_wait() {
         in_a_job(|| {
-            let (reader, _writer) = UnixStream::pair().unwrap();
+            let (reader, _writer) = crate::stream::pair().unwrap();
             own().wake();
             let deadline = Instant::now() + Duration::from_millis(5);
             let answer = wait_fd(&reader, Interest::Readable, Some(deadline));
@@ -243,8 +242,10 @@ mod paused_without_reason {
 
 mod stale;
 
+#[cfg(unix)]
 mod from_signal_handlers {
     use super::*;
+    use std::sync::OnceLock;
 
     static WAKE: OnceLock<Wake> = OnceLock::new();
     static ARRIVED: AtomicU64 = AtomicU64::new(0);

@@ -17,7 +17,7 @@
 #define BTI_C hint 34
 #define BTI_J hint 36
 
-        .section .text.siding, "ax", %progbits
+        TEXT
 
 /* All stubs keep the same frame, so one CFI state describes each:
  *
@@ -178,7 +178,7 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         .cfi_personality PCREL_SDATA4, SIDING(personality)
 #endif
         /* CFA = *(x2 + 56); x19 at x2 + 32, x29 at x2 + 40, pc at x2 + 48.
@@ -195,6 +195,7 @@ END(hand_over)
         .cfi_undefined \register
         .endr
         nop
+WITHIN SIDING(trampoline)
 FUNCTION(trampoline)
 SIDING(trampoline):
         BTI_J
@@ -215,7 +216,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         /* What unwinds may not leave a job: see x86_64.S.
          *
          * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
@@ -232,31 +233,35 @@ SIDING(personality):
         .cfi_offset x29, -16
         .cfi_offset x30, -8
         mov     w0, 2
+#ifdef __APPLE__
+        adrp    x1, escaped@PAGE
+        add     x1, x1, escaped@PAGEOFF
+#else
         adrp    x1, escaped
         add     x1, x1, :lo12:escaped
+#endif
         mov     x2, ESCAPED_SIZE
-        bl      write
-        bl      abort
+        bl      LIBC(write)
+        bl      LIBC(abort)
         .cfi_endproc
 END(personality)
-
-        /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:
-         * initial-exec, so one load and an addition away. */
-        .section .tbss, "awT", %nobits
-        .p2align 3
-        .hidden SIDING(thread_words)
-        .globl SIDING(thread_words)
-        .type SIDING(thread_words), %object
-        .size SIDING(thread_words), 16
-SIDING(thread_words):
-        .zero   16
 #endif
 
-        .section .note.GNU-stack, "", %progbits
+#ifdef THREAD_WORDS
+        .section .tbss, "awT", %nobits
+        .p2align 3
+        INTERNAL SIDING(thread_words)
+        TYPE    SIDING(thread_words), object
+SIDING(thread_words):
+        .zero   16
+END(thread_words)
+#endif
 
+#ifdef __ELF__
         /* NT_GNU_PROPERTY_TYPE_0: GNU_PROPERTY_AARCH64_FEATURE_1_AND = BTI. */
         .section .note.gnu.property, "a", %note
         .p2align 3
         .word   4, 16, 5
         .asciz  "GNU"
         .word   0xc0000000, 4, 1, 0
+#endif

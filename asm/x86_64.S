@@ -28,14 +28,24 @@
  * Not saved by any switch: signal mask, MXCSR, x87 control word.
  */
 #include "macros.h"
-#ifdef __CET__
+#ifdef _WIN32
+# define FRAME 120
+#else
+# define FRAME 80
+#endif
+#if defined(__CET__) && defined(__ELF__)
 # include <cet.h>
 #else
 # define _CET_ENDBR
 #endif
+#ifdef __ELF__
+# define CALLED(name) name@PLT
+#else
+# define CALLED(name) LIBC(name)
+#endif
 
         .intel_syntax noprefix
-        .section .text.siding, "ax", %progbits
+        TEXT
 
 /* All stubs keep the same frame, so one CFI state describes each:
  *
@@ -44,7 +54,10 @@
  *     CFA - 24  rbx                    CFA - 56  r15
  *     CFA - 32  r12                    CFA - 64  rcx, CFA - 72 r8, CFA - 80 r9
  *
- * The last three are resume's own: what it passes on, and to whom.
+ * The last three are resume's own: what it passes on, and to whom. On Windows five more words
+ * follow, of the thread's block (the TEB): ExceptionList, StackBase, StackLimit,
+ * DeallocationStack and GuaranteedStackBytes, by which it knows the stack it is on. So does
+ * the inlined switch. (On x86_64 only wine uses the first.)
  */
         .macro SAVE_REGISTERS
         push    rbp
@@ -71,9 +84,21 @@
         .cfi_adjust_cfa_offset 8
         push    r9
         .cfi_adjust_cfa_offset 8
+#ifdef _WIN32
+        .irp    field, 0, 0x08, 0x10, 0x1478, 0x1748
+        push    qword ptr gs:[\field]
+        .cfi_adjust_cfa_offset 8
+        .endr
+#endif
         .endm
 
         .macro RESTORE_REGISTERS
+#ifdef _WIN32
+        .irp    field, 0x1748, 0x1478, 0x10, 0x08, 0
+        pop     qword ptr gs:[\field]
+        .cfi_adjust_cfa_offset -8
+        .endr
+#endif
         pop     r9
         .cfi_adjust_cfa_offset -8
         pop     r8
@@ -101,10 +126,10 @@
         .endm
 
 /* Between the load of rsp and the landing, the frame that was left is found
- * through its record: CFA = *(register + \record + 24) + 80.
- * DW_CFA_def_cfa_expression, 5 bytes: DW_OP_breg<n>, DW_OP_deref, DW_OP_plus_uconst 80. */
+ * through its record: CFA = *(register + \record + 24) + FRAME.
+ * DW_CFA_def_cfa_expression, 5 bytes: DW_OP_breg<n>, DW_OP_deref, DW_OP_plus_uconst FRAME. */
         .macro CFA_FROM_RECORD breg, record
-        .cfi_escape 0x0f, 5, \breg, \record + 24, 0x06, 0x23, 80
+        .cfi_escape 0x0f, 5, \breg, \record + 24, 0x06, 0x23, FRAME
         .endm
 #define BREG_RAX 0x70
 #define BREG_RDX 0x71
@@ -207,7 +232,7 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         .cfi_personality PCREL_SDATA4, SIDING(personality)
 #endif
         /* CFA = *(rdx + 56); rbx at rdx + 32, rbp at rdx + 40, pc at rdx + 48.
@@ -222,9 +247,25 @@ END(hand_over)
         .cfi_undefined r14
         .cfi_undefined r15
         nop
+WITHIN SIDING(trampoline)
 FUNCTION(trampoline)
 SIDING(trampoline):
         _CET_ENDBR
+#ifdef _WIN32
+        /* Here the frames end: who unwinds finds a return to nowhere. And the thread hears
+         * of its stack, whose bottom is in `fp` of the initial record. */
+        .seh_proc SIDING(trampoline)
+        push    0
+        push    0
+        .seh_stackalloc 8
+        .seh_endprologue
+        mov     rax, [rdx + 8]
+        mov     qword ptr gs:[0], -1
+        mov     gs:[0x08], rdx
+        mov     gs:[0x10], rax
+        mov     gs:[0x1478], rax
+        mov     qword ptr gs:[0x1748], 0
+#endif
         lea     rbp, [rdx + 40]
         /* The same through rbp (breg6): offsets 16, -8 (SLEB 0x78), 0, 8. */
         .cfi_escape 0x0f, 3, 0x76, 16, 0x06
@@ -238,11 +279,14 @@ SIDING(trampoline):
         lea     rdx, [rbp - 40]
         mov     rsp, [rbp + 16]
         jmp     [rbp + 8]
+#ifdef _WIN32
+        .seh_endproc
+#endif
         .cfi_endproc
 END(trampoline)
 LABEL(end)
 
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         /* What unwinds may not leave a job: nobody below the trampoline is prepared for that.
          * Only the end of the thread passes (pthread_exit), which asks nobody.
          *
@@ -260,21 +304,18 @@ SIDING(personality):
         mov     edi, 2
         lea     rsi, [rip + escaped]
         mov     edx, ESCAPED_SIZE
-        call    write@PLT
-        call    abort@PLT
+        call    CALLED(write)
+        call    CALLED(abort)
         .cfi_endproc
 END(personality)
-
-        /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:
-         * initial-exec, so one load and an addition away. */
-        .section .tbss, "awT", %nobits
-        .p2align 3
-        .hidden SIDING(thread_words)
-        .globl SIDING(thread_words)
-        .type SIDING(thread_words), %object
-        .size SIDING(thread_words), 16
-SIDING(thread_words):
-        .zero   16
 #endif
 
-        .section .note.GNU-stack, "", %progbits
+#ifdef THREAD_WORDS
+        .section .tbss, "awT", %nobits
+        .p2align 3
+        INTERNAL SIDING(thread_words)
+        TYPE    SIDING(thread_words), object
+SIDING(thread_words):
+        .zero   16
+END(thread_words)
+#endif

@@ -17,7 +17,7 @@ allowed() {
         scheduler) echo job offload sys stack ;;
         future) echo job ;;
         stats) echo job stack ;;
-        ffi) echo job stack sys scheduler arch::with_caller ;;
+        ffi) echo job stack sys scheduler arch::asm_abi arch::with_caller ;;
         *) return 1 ;;
     esac
 }

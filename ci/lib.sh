@@ -24,6 +24,18 @@ FURTHER=(
 # Without an operating system, for ci/bare_metal.sh.
 BARE=(x86_64-unknown-none aarch64-unknown-none riscv64gc-unknown-none-elf)
 
+# Runs under wine, what of the suite can: ci/windows.sh.
+WINDOWS=x86_64-pc-windows-gnu
+
+# What cannot be run here, and is only compiled: ci/other_systems.sh.
+COMPILED=(
+    x86_64-apple-darwin
+    aarch64-apple-darwin
+    x86_64-linux-android
+    aarch64-linux-android
+    x86_64-unknown-freebsd
+)
+
 # What Rust calls the architecture of a target.
 arch_of() { # <target>
     case $1 in

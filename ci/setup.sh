@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the given targets need; with `tools` also what checks the artefacts, with
-# `bench` what siding is compared with.
-#   ci/setup.sh [tools] [bench] [target ...]
+# `bench` what siding is compared with, with `systems` what compiles for other systems.
+#   ci/setup.sh [tools] [bench] [systems] [target ...]
 # As root it installs; otherwise it says what to install and fails.
 . "$(dirname "$0")/lib.sh"
 
@@ -45,6 +45,10 @@ needs() {
             echo aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu qemu-system-aarch64 qemu-system-arm ;;
         riscv64gc-unknown-none-elf)
             echo riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu qemu-system-riscv64 qemu-system-misc ;;
+        x86_64-pc-windows-gnu)
+            echo x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64 wine wine /usr/lib/wine/wine64 wine64 ;;
+        # See ci/other_systems.sh.
+        systems) echo clang-19 clang-19 llvm-ar-19 llvm-19 ;;
         tools)
             echo perf linux-perf gdb gdb gdb-multiarch gdb-multiarch valgrind valgrind python3 python3
             echo clang clang g++ g++ make make openssl openssl
@@ -105,7 +109,15 @@ if [[ " $* " == *" tools "* ]]; then
     done
 fi
 installed=$(rustup target list --installed)
-for target in "$@"; do
-    [[ $target == tools || $target == bench ]] || grep -qx "$target" <<<"$installed" ||
+targets=()
+for item in "$@"; do
+    case $item in
+        tools | bench) ;;
+        systems) targets+=("${COMPILED[@]}") ;;
+        *) targets+=("$item") ;;
+    esac
+done
+for target in "${targets[@]}"; do
+    grep -qx "$target" <<<"$installed" ||
         rustup target add "$target" || die "rustup has no target $target"
 done

@@ -6,7 +6,7 @@ use std::ptr;
 use std::thread;
 
 use super::api::*;
-use super::common::{Ending, fork, fork_and_listen};
+use super::common::{self, Ending, fork, fork_and_listen};
 
 fn set(stack: usize, guard: usize, flags: u32) -> c_int {
     // SAFETY: no preconditions.
@@ -115,10 +115,8 @@ fn the_used_part_of_a_stack_is_measured() {
 #[test]
 fn a_job_may_have_an_errno_of_its_own() {
     fn errno() -> &'static mut c_int {
-        // SAFETY: no preconditions.
-        let location = unsafe { libc::__errno_location() };
         // SAFETY: this thread's.
-        unsafe { &mut *location }
+        unsafe { &mut *common::errno::errno() }
     }
     unsafe extern "C" fn look(_: Data) -> c_int {
         *errno() = 77;

@@ -2,11 +2,12 @@
 #![allow(unsafe_code, reason = "forks")]
 #![allow(dead_code, reason = "each file uses its own part")]
 
-use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::FromRawFd;
+use std::os::fd::AsRawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex;
+
+pub mod errno;
 
 /// How a child process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,24 +32,18 @@ pub fn fork_and_listen(f: impl FnOnce()) -> (Ending, String) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
 
-    let mut ends = [0; 2];
-    // SAFETY: two integers to write to.
-    assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
-    let [read, write] = ends;
+    let (mut read, write) = io::pipe().expect("a pipe can be had");
     // SAFETY: the child does what a single-threaded process may, and never returns.
     let pid = unsafe { libc::fork() };
     assert_ne!(pid, -1, "cannot fork: {}", io::Error::last_os_error());
     if pid == 0 {
         // The child may fork in turn.
         drop(guard);
-        become_child(write, f);
+        become_child(write.as_raw_fd(), f);
     }
-    // SAFETY: the pipe was just made; this is the only owner of its writing end.
-    drop(unsafe { File::from_raw_fd(write) });
-    // SAFETY: likewise of its reading end.
-    let mut pipe = unsafe { File::from_raw_fd(read) };
+    drop(write);
     let mut said = Vec::new();
-    pipe.read_to_end(&mut said).expect("a pipe can be read");
+    read.read_to_end(&mut said).expect("a pipe can be read");
     (wait_for(pid), String::from_utf8_lossy(&said).into_owned())
 }
 

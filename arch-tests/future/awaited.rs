@@ -2,7 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+#[cfg(unix)]
 use std::os::fd::RawFd;
+#[cfg(windows)]
+use std::os::windows::io::RawSocket as RawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -162,7 +165,7 @@ fn a_panic_comes_out_of_the_poll_and_ends_the_future() {
 
 #[test]
 fn without_a_reactor_descriptors_and_instants_are_errors_in_the_job() {
-    let (reader, _writer) = std::io::pipe().unwrap();
+    let reader = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut task = Hand::new(future::run(move || {
         (job::wait_fd(&reader, job::Interest::Readable, None), job::sleep(Duration::from_millis(1)))
     }));
@@ -222,7 +225,7 @@ fn a_reactor_lets_go_of_a_descriptor_before_the_cancelled_job_closes_it() {
     }
     let log = Log::default();
     let says = Says(Rc::clone(&log), "job");
-    let (reader, _writer) = std::io::pipe().unwrap();
+    let reader = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut task = Hand::new(future::run_with(Options::new(), Never(Rc::clone(&log)), move || {
         let _says = says;
         let _ = job::wait_fd(&reader, Interest::Readable, None);

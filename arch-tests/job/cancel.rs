@@ -81,12 +81,12 @@ fn in_the_mode_return_later_pauses_return_cancelled_too() {
 
 /// How each kind of wait answers in a job that has been cancelled.
 fn all_waits() -> [Result<(), WaitError>; 5] {
-    let stdin = std::io::stdin();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     [
         job::park(),
         job::sleep(Duration::from_secs(1000)),
         job::yield_now(),
-        job::wait_fd(&stdin, Interest::Readable, None),
+        job::wait_fd(&socket, Interest::Readable, None),
         siding::offload::offload(|| ()).map_err(|refused| match refused.error {
             siding::offload::OffloadError::Wait(error) => error,
             other => panic!("{other:?}"),

@@ -5,6 +5,9 @@ use std::hint::black_box;
 
 use siding::job::{Job, Options};
 
+#[path = "../common/errno.rs"]
+mod location;
+
 use super::{OnDrop, finished, pause, paused, start};
 
 unsafe extern "C" {
@@ -160,10 +163,8 @@ fn the_next_job_in_the_same_place_shares_unless_it_asks() {
 }
 
 fn errno() -> &'static std::cell::Cell<c_int> {
-    // SAFETY: no preconditions.
-    let errno = unsafe { libc::__errno_location() };
     // SAFETY: this thread's errno, which lives as long as the thread.
-    unsafe { &*errno.cast() }
+    unsafe { &*location::errno().cast() }
 }
 
 #[test]

@@ -11,7 +11,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn runs_beside_greedy_ones(other: impl Fn() + 'static) {
     let scheduler = scheduler();
     let done = Rc::new(Cell::new(false));
-    let (writable, _peer) = UnixStream::pair().unwrap();
+    let (writable, _peer) = pair().unwrap();
     let writable = Rc::new(writable);
     let start = Instant::now();
     for yields in [true, false, true, false] {
@@ -47,7 +47,7 @@ fn one_that_sleeps_is_not_starved() {
 #[test]
 fn one_that_waits_for_a_descriptor_is_not_starved() {
     runs_beside_greedy_ones(|| {
-        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        let (mut ours, mut theirs) = pair().unwrap();
         for _ in 0..100 {
             theirs.write_all(b"x").unwrap();
             wait_fd(&ours, Interest::Readable, None).unwrap();
@@ -77,7 +77,7 @@ fn one_that_is_woken_by_another_thread_is_not_starved() {
 #[test]
 fn who_can_always_go_on_gets_as_many_turns_as_the_others() {
     let scheduler = scheduler();
-    let (writable, _peer) = UnixStream::pair().unwrap();
+    let (writable, _peer) = pair().unwrap();
     let yields = Rc::new(Cell::new(0_u32));
     let waits = Rc::new(Cell::new(0_u32));
     let (yielded, waited) = (Rc::clone(&yields), Rc::clone(&waits));

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn full(stream: &UnixStream) {
+fn full(stream: &Stream) {
     stream.set_nonblocking(true).unwrap();
     let mut stream = stream;
     let full = loop {
@@ -15,7 +15,7 @@ fn full(stream: &UnixStream) {
 
 fn waiter(
     scheduler: &Scheduler,
-    stream: &Rc<UnixStream>,
+    stream: &Rc<Stream>,
     interest: Interest,
     within: Option<Duration>,
 ) -> JoinHandle<Result<(), WaitError>> {
@@ -27,7 +27,7 @@ fn waiter(
 #[test]
 fn a_hang_up_ends_the_waits_of_a_reader_and_a_writer() {
     let scheduler = scheduler();
-    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (ours, theirs) = pair().unwrap();
     full(&ours);
     let ours = Rc::new(ours);
     let reader = waiter(&scheduler, &ours, Interest::Readable, None);
@@ -43,7 +43,7 @@ fn a_hang_up_ends_the_waits_of_a_reader_and_a_writer() {
 #[test]
 fn a_reader_goes_on_waiting_when_a_writer_on_its_descriptor_is_done() {
     let scheduler = scheduler();
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let (ours, mut theirs) = pair().unwrap();
     let ours = Rc::new(ours);
     let reader = waiter(&scheduler, &ours, Interest::Readable, None);
     let writer = waiter(&scheduler, &ours, Interest::Writable, None);
@@ -57,7 +57,7 @@ fn a_reader_goes_on_waiting_when_a_writer_on_its_descriptor_is_done() {
 #[test]
 fn all_who_wait_for_a_descriptor_go_on_when_it_is_ready() {
     let scheduler = scheduler();
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let (ours, mut theirs) = pair().unwrap();
     full(&ours);
     let ours = Rc::new(ours);
     let readers: Vec<_> =
@@ -75,7 +75,7 @@ fn all_who_wait_for_a_descriptor_go_on_when_it_is_ready() {
 #[test]
 fn a_reader_goes_on_waiting_when_another_one_is_cancelled() {
     let scheduler = scheduler();
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let (ours, mut theirs) = pair().unwrap();
     let ours = Rc::new(ours);
     let first = waiter(&scheduler, &ours, Interest::Readable, None);
     let second = waiter(&scheduler, &ours, Interest::Readable, None);
@@ -89,7 +89,7 @@ fn a_reader_goes_on_waiting_when_another_one_is_cancelled() {
 #[test]
 fn a_reader_goes_on_waiting_when_another_one_times_out() {
     let scheduler = scheduler();
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let (ours, mut theirs) = pair().unwrap();
     let ours = Rc::new(ours);
     let patient = waiter(&scheduler, &ours, Interest::Readable, None);
     let hasty = waiter(&scheduler, &ours, Interest::Readable, Some(Duration::from_millis(2)));
@@ -100,17 +100,18 @@ fn a_reader_goes_on_waiting_when_another_one_times_out() {
     assert!(patient.join().unwrap().is_ok());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_number_closed_and_used_again_while_it_is_not_waited_for_is_another_descriptor() {
     let scheduler = scheduler();
     let job = scheduler
         .spawn(|| {
-            let (first, _writer) = UnixStream::pair().unwrap();
+            let (first, _writer) = pair().unwrap();
             let soon = Instant::now() + Duration::from_millis(1);
             let _ = wait_fd(&first, Interest::Readable, Some(soon));
             // Registered with the poller, and kept open under another number.
             let _kept = first.try_clone().unwrap();
-            let (second, mut writer) = UnixStream::pair().unwrap();
+            let (second, mut writer) = pair().unwrap();
             // SAFETY: closes the first one and gives its number to the second: no other
             // thread can have it in between.
             let number = unsafe { libc::dup2(second.as_raw_fd(), first.as_raw_fd()) };
@@ -123,11 +124,12 @@ fn a_number_closed_and_used_again_while_it_is_not_waited_for_is_another_descript
     assert!(job.join().unwrap());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_descriptor_that_is_not_open_cannot_be_waited_for() {
     for fd in [-1, i32::MAX] {
         let scheduler = scheduler();
-        let wait = Wait::Fd { fd, interest: Interest::Readable, until: None };
+        let wait = job::Wait::Fd { fd, interest: Interest::Readable, until: None };
         let job = scheduler.spawn(move || job::wait(wait)).unwrap();
         scheduler.run().unwrap();
         let Err(WaitError::Io(error)) = job.join().unwrap() else { panic!("it cannot") };
@@ -135,8 +137,15 @@ fn a_descriptor_that_is_not_open_cannot_be_waited_for() {
     }
 }
 
+fn number(stream: &Stream) -> AsyncFd {
+    #[cfg(unix)]
+    return stream.as_raw_fd();
+    #[cfg(windows)]
+    return std::os::windows::io::AsRawSocket::as_raw_socket(stream) as AsyncFd;
+}
+
 /// A job with that wait context pauses once.
-fn pauses_with(scheduler: &Scheduler, fds: &[i32]) -> JoinHandle<Result<(), WaitError>> {
+fn pauses_with(scheduler: &Scheduler, fds: &[AsyncFd]) -> JoinHandle<Result<(), WaitError>> {
     let ctx = WaitCtx::new();
     for (n, fd) in fds.iter().enumerate() {
         ctx.set_wait_fd(n.into(), *fd).unwrap();
@@ -151,9 +160,9 @@ fn pauses_with(scheduler: &Scheduler, fds: &[i32]) -> JoinHandle<Result<(), Wait
 #[test]
 fn any_descriptor_of_a_wait_context_resumes_its_job() {
     let scheduler = scheduler();
-    let (one, mut other_end) = UnixStream::pair().unwrap();
-    let (two, _open) = UnixStream::pair().unwrap();
-    let job = pauses_with(&scheduler, &[one.as_raw_fd(), two.as_raw_fd()]);
+    let (one, mut other_end) = pair().unwrap();
+    let (two, _open) = pair().unwrap();
+    let job = pauses_with(&scheduler, &[number(&one), number(&two)]);
     assert_eq!(turn(&scheduler), Turn::Waiting);
     other_end.write_all(b"x").unwrap();
     run_until_finished(&scheduler, &job);
@@ -162,8 +171,8 @@ fn any_descriptor_of_a_wait_context_resumes_its_job() {
 #[test]
 fn a_descriptor_may_be_in_a_wait_context_twice() {
     let scheduler = scheduler();
-    let (one, mut other_end) = UnixStream::pair().unwrap();
-    let job = pauses_with(&scheduler, &[one.as_raw_fd(), one.as_raw_fd()]);
+    let (one, mut other_end) = pair().unwrap();
+    let job = pauses_with(&scheduler, &[number(&one), number(&one)]);
     turn(&scheduler);
     other_end.write_all(b"x").unwrap();
     run_until_finished(&scheduler, &job);
@@ -174,6 +183,7 @@ fn a_descriptor_may_be_in_a_wait_context_twice() {
 
 /// A file on a disk and a closed descriptor: a job that is resumed without being told would
 /// pause again, and so on.
+#[cfg(unix)]
 #[test]
 fn a_pause_for_what_cannot_be_polled_is_an_error_and_the_next_wait_is_none() {
     let file = std::fs::File::open("/proc/self/exe").unwrap();
@@ -188,10 +198,11 @@ fn a_pause_for_what_cannot_be_polled_is_an_error_and_the_next_wait_is_none() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_wait_that_failed_does_not_fail_the_next_pause() {
     let scheduler = scheduler();
-    let (one, mut other_end) = UnixStream::pair().unwrap();
+    let (one, mut other_end) = pair().unwrap();
     let ctx = WaitCtx::new();
     ctx.set_wait_fd(1.into(), one.as_raw_fd()).unwrap();
     let file = std::fs::File::open("/proc/self/exe").unwrap();
@@ -224,7 +235,7 @@ fn a_sleep_of_ages_is_no_error() {
 #[test]
 fn data_arrives_in_order_through_ten_jobs() {
     let scheduler = scheduler();
-    let mut streams: Vec<_> = (0..=10).map(|_| UnixStream::pair().unwrap()).collect();
+    let mut streams: Vec<_> = (0..=10).map(|_| pair().unwrap()).collect();
     let (last_in, mut last_out) = streams.pop().unwrap();
     let mut to = last_in;
     let mut from_first = None;

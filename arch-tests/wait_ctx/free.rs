@@ -1,11 +1,10 @@
 //! How a wait context ends: ASYNC_WAIT_CTX_free.
 
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 
-use siding::job::{self, WaitCtx};
+use siding::job::{self, AsyncFd, WaitCtx};
 
 use super::{Cleaned, finished, key, pause, paused, reset, see, set, start};
 
@@ -90,7 +89,10 @@ fn a_cleanup_may_keep_the_context() {
 fn a_cleanup_that_owns_the_fd_closes_it_when_the_context_ends() {
     let (mut reader, writer) = io::pipe().unwrap();
     let ctx = WaitCtx::new();
-    let fd = writer.as_raw_fd();
+    #[cfg(unix)]
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&writer);
+    #[cfg(windows)]
+    let fd = std::os::windows::io::AsRawHandle::as_raw_handle(&writer) as AsyncFd;
     ctx.set_wait_fd_with(key(fd), fd, move |_, _, _| drop(writer)).unwrap();
     drop(ctx);
     assert_eq!(reader.read(&mut [0]).unwrap(), 0, "end of file");
@@ -101,7 +103,7 @@ fn with_panicking_cleanups(cleaned: &Cleaned) -> WaitCtx {
     let ctx = WaitCtx::new();
     cleaned.set(&ctx, 1);
     for fd in [2, 3] {
-        let cleanup = |_: &WaitCtx, _, fd: RawFd| panic::resume_unwind(Box::new(fd));
+        let cleanup = |_: &WaitCtx, _, fd: AsyncFd| panic::resume_unwind(Box::new(fd));
         ctx.set_wait_fd_with(key(fd), fd, cleanup).unwrap();
     }
     cleaned.set(&ctx, 4);
@@ -113,7 +115,7 @@ fn a_panicking_cleanup_goes_on_panicking_after_the_others_have_run() {
     let cleaned = Cleaned::default();
     let ctx = with_panicking_cleanups(&cleaned);
     let panic = panic::catch_unwind(AssertUnwindSafe(|| drop(ctx))).unwrap_err();
-    assert_eq!(panic.downcast_ref(), Some(&3), "the first panic");
+    assert_eq!(panic.downcast_ref(), Some(&(3 as AsyncFd)), "the first panic");
     assert_eq!(cleaned.fds(), [4, 1]);
 }
 

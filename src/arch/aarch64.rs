@@ -151,7 +151,7 @@ pub(crate) use with_caller;
 
 /// The two words that this thread has in `asm/aarch64.S`, zero at first.
 #[inline(always)]
-#[cfg(feature = "capi")]
+#[cfg(all(feature = "capi", target_os = "linux"))]
 pub(crate) fn thread_words() -> *mut [usize; 2] {
     let words;
     // SAFETY: reads the thread pointer and one entry of the offset table.

@@ -21,6 +21,29 @@
 
 use core::mem::MaybeUninit;
 
+/// Functions that the assembly calls, or has: by the System V ABI also on Windows, whose own
+/// passes other registers and wants more of them kept. Takes a type, items of an `extern`
+/// block, or a function.
+/// `C-unwind`: a foreign forced unwind (`pthread_exit`) may pass through.
+#[cfg(not(windows))]
+macro_rules! asm_abi {
+    ($($tokens:tt)*) => { $crate::arch::with_abi! { "C-unwind"; $($tokens)* } };
+}
+#[cfg(windows)]
+macro_rules! asm_abi {
+    ($($tokens:tt)*) => { $crate::arch::with_abi! { "sysv64-unwind"; $($tokens)* } };
+}
+macro_rules! with_abi {
+    ($abi:tt; unsafe fn($($argument:ty),*) -> $result:ty) => {
+        unsafe extern $abi fn($($argument),*) -> $result
+    };
+    ($abi:tt; extern { $($items:tt)* }) => { unsafe extern $abi { $($items)* } };
+    ($abi:tt; $(#[$attribute:meta])* unsafe fn $($rest:tt)*) => {
+        $(#[$attribute])* unsafe extern $abi fn $($rest)*
+    };
+}
+pub(crate) use {asm_abi, with_abi};
+
 // `build.rs` sets `siding_ucontext` where there is no assembly, or turns the target away with
 // a sentence.
 #[cfg_attr(all(not(any(miri, siding_ucontext)), target_arch = "x86_64"), path = "x86_64.rs")]
@@ -41,12 +64,20 @@ mod switch;
 mod shadow_stack;
 pub(crate) mod stub;
 
-pub(crate) use imp::{FpControl, STACK_ALIGN, client_request, prefetch, stack_pointer};
+// Only Linux's thread-locals are named in assembly.
+#[cfg(all(feature = "capi", target_os = "linux"))]
+use imp as words;
+#[cfg(all(feature = "capi", not(target_os = "linux")))]
+mod words;
+
 #[cfg(feature = "capi")]
-pub(crate) use imp::{thread_words, with_caller};
+pub(crate) use imp::with_caller;
+pub(crate) use imp::{FpControl, STACK_ALIGN, client_request, prefetch, stack_pointer};
 pub(crate) use shadow_stack::shadow_stack_active;
 pub(crate) use stub::{Sanitizer, prepare, sanitizer};
 pub(crate) use switch::{hand_over, pause, resume};
+#[cfg(feature = "capi")]
+pub(crate) use words::thread_words;
 
 /// What crosses a switch in a register: any value up to the size of a pointer, padding
 /// and provenance included.
@@ -59,6 +90,7 @@ pub(crate) type Word = MaybeUninit<*mut ()>;
 pub(crate) struct Record {
     /// The register LLVM reserves besides the frame pointer. In a fresh record, the entry.
     pub(crate) reserved: usize,
+    /// In a fresh record, for Windows, the bottom of the stack.
     pub(crate) fp: usize,
     pub(crate) pc: usize,
     pub(crate) sp: usize,
@@ -87,8 +119,7 @@ pub(crate) struct Words {
 }
 
 /// What a fresh job runs, called by the trampoline. Its result goes to the resumer.
-/// `C-unwind`: a foreign forced unwind (`pthread_exit`) may pass through.
-pub(crate) type Entry = unsafe extern "C-unwind" fn(Word, usize, *mut Link) -> Words;
+pub(crate) type Entry = asm_abi!(unsafe fn(Word, usize, *mut Link) -> Words);
 
 /// The contract, typed: a backend that lacks an item or changes a signature does not compile.
 mod contract {

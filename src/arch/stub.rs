@@ -15,7 +15,7 @@ use super::{Landed, Link, Word, Words};
 /// What the stub passes on unseen.
 pub(crate) type Any = *mut ();
 
-unsafe extern "C-unwind" {
+asm_abi! { extern {
     #[link_name = "siding_0_1_resume"]
     fn asm_resume(word: Word, tag: usize, link: *mut Link, a: Any, b: Any, then: Any) -> Words;
     #[link_name = "siding_0_1_pause"]
@@ -24,7 +24,7 @@ unsafe extern "C-unwind" {
     fn asm_hand_over(word: Word, tag: usize, from: *mut Link, to: *mut Link) -> Words;
     #[link_name = "siding_0_1_trampoline"]
     fn asm_trampoline();
-}
+} }
 
 unsafe extern "C" {
     #[link_name = "siding_0_1_sanitizer"]
@@ -91,24 +91,21 @@ pub(crate) unsafe fn resume_here(link: *mut Link, word: Word, tag: usize) -> Lan
     Landed { link: came_back, word, tag }
 }
 
+asm_abi! {
 /// Notes who came back.
 ///
 /// # Safety
 /// `came_back` is writable.
-unsafe extern "C-unwind" fn note(
-    word: Word,
-    tag: usize,
-    link: *mut Link,
-    came_back: *mut *mut Link,
-) -> Words {
+unsafe fn note(word: Word, tag: usize, link: *mut Link, came_back: *mut *mut Link) -> Words {
     // SAFETY: by this function's contract.
     unsafe { came_back.write(link) };
     Words { word, tag }
 }
+}
 
 /// What [`resume_then`] goes on in: word, tag, who came back, and the two it was given.
 #[cfg(feature = "capi")]
-pub(crate) type Then = unsafe extern "C-unwind" fn(Word, usize, *mut Link, Any, Any) -> c_int;
+pub(crate) type Then = asm_abi!(unsafe fn(Word, usize, *mut Link, Any, Any) -> c_int);
 
 /// As [`resume`], as the last act of the caller: goes on in `then`, with `a` and `b`, and
 /// returns what that returns.
@@ -133,7 +130,7 @@ pub(crate) unsafe fn resume_then(
     }
     /// `asm_resume` with what `then` returns: with the caller's own type, so that the call
     /// can be a jump.
-    type Resume = unsafe extern "C-unwind" fn(Word, usize, *mut Link, Any, Any, Then) -> c_int;
+    type Resume = asm_abi!(unsafe fn(Word, usize, *mut Link, Any, Any, Then) -> c_int);
     // SAFETY: the stub leaves the result to `then`.
     let resume = unsafe { mem::transmute::<*const (), Resume>(asm_resume as *const ()) };
     // SAFETY: by this function's contract.

@@ -12,13 +12,50 @@ pub(crate) const STACK_ALIGN: usize = 16;
 #[cfg(feature = "capi")]
 pub(crate) const WORDS_IN_REGISTERS: bool = true;
 
+// Windows notes in the thread's block which stack it is on: each side has these words
+// on its own stack meanwhile. See the head of the stubs.
+#[cfg(windows)]
+macro_rules! leave {
+    () => {
+        "push qword ptr gs:[0]
+        push qword ptr gs:[0x08]
+        push qword ptr gs:[0x10]
+        push qword ptr gs:[0x1478]
+        push qword ptr gs:[0x1748]"
+    };
+}
+#[cfg(windows)]
+macro_rules! arrive {
+    () => {
+        "pop qword ptr gs:[0x1748]
+        pop qword ptr gs:[0x1478]
+        pop qword ptr gs:[0x10]
+        pop qword ptr gs:[0x08]
+        pop qword ptr gs:[0]"
+    };
+}
+#[cfg(not(windows))]
+macro_rules! leave {
+    () => {
+        ""
+    };
+}
+#[cfg(not(windows))]
+macro_rules! arrive {
+    () => {
+        ""
+    };
+}
+
 // Every register except rsp, rbp and rbx is declared clobbered, so the compiler keeps
 // what is live, and only that, on the stack. LLVM does not let rbp and rbx be named:
 // they travel in the record and are reloaded after landing, off the critical path.
 macro_rules! switch {
     ($($line:literal),+ ; $($operand:tt)+) => {
         asm!(
+            leave!(),
             $($line,)+
+            arrive!(),
             $($operand)+,
             lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
             clobber_abi("sysv64"),
@@ -154,7 +191,7 @@ pub(crate) use with_caller;
 
 /// The two words that this thread has in `asm/x86_64.S`, zero at first.
 #[inline(always)]
-#[cfg(feature = "capi")]
+#[cfg(all(feature = "capi", target_os = "linux"))]
 pub(crate) fn thread_words() -> *mut [usize; 2] {
     let words;
     // SAFETY: reads the thread pointer and one entry of the offset table.

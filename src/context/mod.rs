@@ -27,7 +27,7 @@ use core::ptr::{self, NonNull};
 
 use crate::arch::{self, STACK_ALIGN};
 
-pub(crate) use crate::arch::{Entry, FpControl, Landed, Link, Word, Words, stack_pointer};
+pub(crate) use crate::arch::{Entry, FpControl, Landed, Link, Word, Words, asm_abi, stack_pointer};
 #[cfg(feature = "capi")]
 pub(crate) use crate::arch::{stub::Then, thread_words};
 use crate::stack::{self, Stack, StackError};
@@ -219,6 +219,9 @@ pub(crate) unsafe fn arm_with<X, B, R>(mut control: NonNull<Control<X>>, body: B
     let control = unsafe { control.as_mut() };
     // SAFETY: neither running nor paused, by this function's contract; a slot aligns.
     unsafe { arch::arm(&mut control.link, control.trampoline, entry, slot.addr().get()) };
+    if cfg!(windows) {
+        control.link.inner.fp = control.bottom;
+    }
 }
 
 /// What an entry of one's own finds in the slot.
@@ -365,12 +368,13 @@ pub(crate) fn prefetch<X>(control: NonNull<Control<X>>) {
     arch::prefetch(control.as_ptr().cast());
 }
 
+asm_abi! {
 /// The root of every context: runs the closure, catches its panic, returns to the
 /// trampoline with the outcome.
 ///
 /// # Safety
 /// Called by the trampoline of a context armed with a closure `F`.
-unsafe extern "C-unwind" fn entry<X, F, R>(word: Word, tag: usize, link: *mut Link) -> Words
+unsafe fn entry<X, F, R>(word: Word, tag: usize, link: *mut Link) -> Words
 where
     F: FnOnce(Word, usize, NonNull<Control<X>>) -> R,
 {
@@ -409,6 +413,7 @@ where
     // SAFETY: the closure has left the slot, which has room for a payload.
     unsafe { slot.cast::<Payload>().write(payload) };
     Words { word: Word::new(slot.cast().as_ptr()), tag: tag::PANICKED }
+}
 }
 
 /// Makes a word of a value: the value itself if it fits, else its address.

@@ -178,11 +178,12 @@ pub unsafe extern "C" fn siding_run(jobs: *mut SidingRun, count: usize) -> usize
     paused
 }
 
+crate::arch::asm_abi! {
 /// Where [`ASYNC_start_job`] goes on.
 ///
 /// # Safety
 /// Called by `enter_then` with the pointers of a call of `ASYNC_start_job`.
-unsafe extern "C-unwind" fn start_came_back(
+unsafe fn start_came_back(
     word: Word,
     tag: usize,
     link: *mut Link,
@@ -200,6 +201,7 @@ unsafe extern "C-unwind" fn start_came_back(
     }
     // SAFETY: by this function's contract.
     unsafe { start_ended(word, tag, link, job, ret) }
+}
 }
 
 /// The rest of [`start_came_back`].

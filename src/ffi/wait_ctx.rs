@@ -3,13 +3,13 @@
 use std::ffi::c_int;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::os::fd::RawFd;
 use std::ptr;
 
 use super::libcrypto::{self, Reason};
 use super::{AsyncWaitCtx, Data, FAILED, OK, guarded, put};
 use crate::job::handle;
 use crate::job::{Callback, CallbackFn, CleanupFn, Key, Standing, Status, WaitCtx};
+use crate::sys::fd::AsyncFd;
 
 /// A context borrowed from C for one call.
 struct Borrowed(ManuallyDrop<WaitCtx>);
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_free(ctx: *mut AsyncWaitCtx) {
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_set_wait_fd(
     ctx: *mut AsyncWaitCtx,
     key: Data,
-    fd: RawFd,
+    fd: AsyncFd,
     custom_data: Data,
     cleanup: Option<CleanupFn>,
 ) -> c_int {
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_set_wait_fd(
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_fd(
     ctx: *mut AsyncWaitCtx,
     key: Data,
-    fd: *mut RawFd,
+    fd: *mut AsyncFd,
     custom_data: *mut Data,
 ) -> c_int {
     // SAFETY: by this function's contract.
@@ -104,14 +104,14 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_fd(
 
 /// Writes descriptors, one after the other, to an array that may be NULL; counts them.
 struct Output {
-    array: *mut RawFd,
+    array: *mut AsyncFd,
     count: usize,
 }
 
 impl Output {
     /// # Safety
     /// The array is NULL or has room for everything that is added.
-    unsafe fn add(&mut self, fd: RawFd) {
+    unsafe fn add(&mut self, fd: AsyncFd) {
         if !self.array.is_null() {
             // SAFETY: there is room, by this function's contract.
             let place = unsafe { self.array.add(self.count) };
@@ -129,7 +129,7 @@ impl Output {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_all_fds(
     ctx: *mut AsyncWaitCtx,
-    fd: *mut RawFd,
+    fd: *mut AsyncFd,
     numfds: *mut usize,
 ) -> c_int {
     // SAFETY: by this function's contract.
@@ -153,9 +153,9 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_all_fds(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_changed_fds(
     ctx: *mut AsyncWaitCtx,
-    addfd: *mut RawFd,
+    addfd: *mut AsyncFd,
     numaddfds: *mut usize,
-    delfd: *mut RawFd,
+    delfd: *mut AsyncFd,
     numdelfds: *mut usize,
 ) -> c_int {
     // SAFETY: by this function's contract.

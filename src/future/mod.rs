@@ -30,15 +30,16 @@ use std::time::Instant;
 
 use crate::job::{
     Callback, Interest, Job, NotStarted, Options, Outcome, Place, Progress, StartError, Wait,
+    of_async,
 };
 
 mod block_on;
 mod reactor;
 
 pub use block_on::block_on;
-#[cfg(feature = "async-io")]
+#[cfg(all(feature = "async-io", unix))]
 pub use reactor::AsyncIo;
-#[cfg(feature = "tokio")]
+#[cfg(all(feature = "tokio", unix))]
 pub use reactor::Tokio;
 pub use reactor::{NoReactor, Reactor, Waiting};
 
@@ -191,7 +192,7 @@ where
                 let fds = job.wait_ctx().map(|ctx| ctx.all_fds()).unwrap_or_default();
                 let ready = |fd| (reactor.ready(fd, Interest::Readable), Outcome::Ready);
                 if R::IS_ONE {
-                    waiting.extend(fds.into_iter().map(ready));
+                    waiting.extend(fds.into_iter().map(of_async).map(ready));
                 }
             }
         }

@@ -2,13 +2,12 @@
 
 use std::future::{Future, ready};
 use std::io;
-use std::os::fd::RawFd;
-#[cfg(any(feature = "tokio", feature = "async-io"))]
+#[cfg(all(any(feature = "tokio", feature = "async-io"), unix))]
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::time::Instant;
 
-use crate::job::Interest;
+use crate::job::{Interest, RawFd};
 
 /// What a [`Reactor`] answers: completes when it is time to look again.
 pub type Waiting = Pin<Box<dyn Future<Output = io::Result<()>>>>;
@@ -44,7 +43,7 @@ impl Reactor for NoReactor {
 
 /// A descriptor of one's own for the same file: a reactor takes each only once, and the
 /// program may have registered the original.
-#[cfg(any(feature = "tokio", feature = "async-io"))]
+#[cfg(all(any(feature = "tokio", feature = "async-io"), unix))]
 fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -56,11 +55,11 @@ fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
 }
 
 /// Tokio's reactor and timer, of the runtime that polls the future.
-#[cfg(feature = "tokio")]
+#[cfg(all(feature = "tokio", unix))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;
 
-#[cfg(feature = "tokio")]
+#[cfg(all(feature = "tokio", unix))]
 impl Reactor for Tokio {
     fn ready(&self, fd: RawFd, interest: Interest) -> Waiting {
         use tokio::io::{Interest as Tokios, unix::AsyncFd};
@@ -87,11 +86,11 @@ impl Reactor for Tokio {
 }
 
 /// The reactor of smol and its relatives, which has a thread of its own if need be.
-#[cfg(feature = "async-io")]
+#[cfg(all(feature = "async-io", unix))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsyncIo;
 
-#[cfg(feature = "async-io")]
+#[cfg(all(feature = "async-io", unix))]
 impl Reactor for AsyncIo {
     fn ready(&self, fd: RawFd, interest: Interest) -> Waiting {
         Box::pin(async move {

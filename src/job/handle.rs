@@ -334,12 +334,13 @@ pub(super) fn finished(job: Raw, word: Word, entry: &Entry) -> c_int {
     unsafe { word.assume_init() }.addr() as c_int
 }
 
+context::asm_abi! {
 /// The root of a C job: no catch. What unwinds is stopped by the trampoline's personality,
 /// whatever language or library it is from; but not the end of the thread.
 ///
 /// # Safety
 /// Called by the trampoline of a context armed with a `Body`.
-unsafe extern "C-unwind" fn c_entry(_: Word, entered: usize, link: *mut Link) -> Words {
+unsafe fn c_entry(_: Word, entered: usize, link: *mut Link) -> Words {
     // SAFETY: armed with a `Body`, which is taken once.
     let Body { function, args } = unsafe { context::take_body::<Core, Body>(link) };
     let mut small = MaybeUninit::<[u128; SMALL_ARGS / 16]>::uninit();
@@ -369,6 +370,7 @@ unsafe extern "C-unwind" fn c_entry(_: Word, entered: usize, link: *mut Link) ->
     }
     let word = ptr::without_provenance_mut(value as usize);
     Words { word: Word::new(word), tag: tag::FINISHED }
+}
 }
 
 /// The innermost running job, if C started it.

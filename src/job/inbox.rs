@@ -4,14 +4,13 @@
 //! worst it wakes a driver that finds nothing for it.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use super::trace;
 use super::wake::Slot;
-use crate::sys::{self, EventFd};
+use crate::sys::{self, EventFd, fd};
 
 /// One driver's inbox. See the module documentation.
 pub(crate) struct Inbox {
@@ -60,8 +59,8 @@ impl Inbox {
     }
 
     /// Readable when somebody has pushed while the driver slept.
-    pub(crate) fn event(&self) -> BorrowedFd<'_> {
-        self.event.as_fd()
+    pub(crate) fn event(&self) -> fd::BorrowedFd<'_> {
+        fd::borrow(&self.event)
     }
 
     /// Adds `slot`, whose QUEUED flag the caller has just set.

@@ -66,6 +66,8 @@ mod wake;
 #[cfg(feature = "capi")]
 pub(crate) mod woken;
 
+pub use crate::sys::fd::AsyncFd;
+pub(crate) use crate::sys::fd::{RawFd, of_async};
 #[cfg(feature = "capi")]
 pub(crate) use at_end::deepest;
 pub use measure::{assert_stack_use, stack_use};

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::Cancelled;
 use super::core::{self, Raw};
 use super::queue::Queue;
 use super::wake::{Slot, Ticket, Wake};
+use crate::sys::fd::{self, AsFd, RawFd};
 
 /// What a paused job waits for. A driver acts on it: a scheduler, a future, or a loop of
 /// your own around a job started with [`Options::driven`](super::Options::driven).
@@ -150,7 +150,7 @@ pub fn wait_fd(
     interest: Interest,
     deadline: Option<Instant>,
 ) -> Result<(), WaitError> {
-    let fd = fd.as_fd().as_raw_fd();
+    let fd = fd::number(fd);
     wait(Wait::Fd { fd, interest, until: deadline })
 }
 

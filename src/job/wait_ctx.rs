@@ -25,15 +25,15 @@
 #![allow(unsafe_code)]
 
 use std::collections::TryReserveError;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::fmt;
-use std::os::fd::RawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use super::fork;
+use crate::sys::fd::AsyncFd;
 
 #[cfg_attr(not(feature = "capi"), allow(dead_code, reason = "it is for the C ABI"))]
 mod c_form;
@@ -143,7 +143,7 @@ struct State {
 
 struct Entry {
     key: Key,
-    fd: RawFd,
+    fd: AsyncFd,
     standing: Standing,
     payload: Payload,
 }
@@ -166,10 +166,10 @@ enum Payload {
     C { data: usize, cleanup: Option<CleanupFn> },
 }
 
-type Closure = Box<dyn FnOnce(&WaitCtx, Key, RawFd) + Send>;
+type Closure = Box<dyn FnOnce(&WaitCtx, Key, AsyncFd) + Send>;
 
 /// C's cleanup: context, key, fd, custom data.
-pub(crate) type CleanupFn = unsafe extern "C" fn(*mut c_void, *const c_void, c_int, *mut c_void);
+pub(crate) type CleanupFn = unsafe extern "C" fn(*mut c_void, *const c_void, AsyncFd, *mut c_void);
 
 impl WaitCtx {
     /// An empty context.
@@ -191,7 +191,7 @@ impl WaitCtx {
     /// # Errors
     ///
     /// If there is no memory for the entry.
-    pub fn set_wait_fd(&self, key: Key, fd: RawFd) -> Result<(), TryReserveError> {
+    pub fn set_wait_fd(&self, key: Key, fd: AsyncFd) -> Result<(), TryReserveError> {
         self.add(key, fd, Payload::None)
     }
 
@@ -209,19 +209,19 @@ impl WaitCtx {
     pub fn set_wait_fd_with(
         &self,
         key: Key,
-        fd: RawFd,
-        cleanup: impl FnOnce(&WaitCtx, Key, RawFd) + Send + 'static,
+        fd: AsyncFd,
+        cleanup: impl FnOnce(&WaitCtx, Key, AsyncFd) + Send + 'static,
     ) -> Result<(), TryReserveError> {
         self.add(key, fd, Payload::Closure(Box::new(cleanup)))
     }
 
     /// The newest fd with this key.
-    pub fn fd(&self, key: Key) -> Option<RawFd> {
+    pub fn fd(&self, key: Key) -> Option<AsyncFd> {
         self.fd_and_data(key).map(|(fd, _)| fd)
     }
 
     /// All fds, newest first.
-    pub fn all_fds(&self) -> Vec<RawFd> {
+    pub fn all_fds(&self) -> Vec<AsyncFd> {
         let mut fds = Vec::new();
         self.visit(|standing, fd| {
             if standing != Standing::Deleted {
@@ -233,7 +233,7 @@ impl WaitCtx {
 
     /// The fds added and the fds deleted [since the reset](Self#what-counts-as-changed),
     /// each newest first.
-    pub fn changed_fds(&self) -> (Vec<RawFd>, Vec<RawFd>) {
+    pub fn changed_fds(&self) -> (Vec<AsyncFd>, Vec<AsyncFd>) {
         let (mut added, mut deleted) = (Vec::new(), Vec::new());
         self.visit(|standing, fd| match standing {
             Standing::Added => added.push(fd),
@@ -285,7 +285,7 @@ impl WaitCtx {
     }
 
     /// The newest fd with this key, and C's custom data, which is null for one set from Rust.
-    pub(crate) fn fd_and_data(&self, key: Key) -> Option<(RawFd, *mut c_void)> {
+    pub(crate) fn fd_and_data(&self, key: Key) -> Option<(AsyncFd, *mut c_void)> {
         let state = self.lock();
         let entry = &state.entries[state.position(key)?];
         let data = match entry.payload {
@@ -296,7 +296,7 @@ impl WaitCtx {
     }
 
     /// Shows each entry, newest first, under the lock: `see` must only take notes.
-    pub(crate) fn visit(&self, mut see: impl FnMut(Standing, RawFd)) {
+    pub(crate) fn visit(&self, mut see: impl FnMut(Standing, AsyncFd)) {
         for entry in self.lock().entries.iter().rev() {
             see(entry.standing, entry.fd);
         }
@@ -307,7 +307,7 @@ impl WaitCtx {
         self.0.as_ptr().cast()
     }
 
-    fn add(&self, key: Key, fd: RawFd, payload: Payload) -> Result<(), TryReserveError> {
+    fn add(&self, key: Key, fd: AsyncFd, payload: Payload) -> Result<(), TryReserveError> {
         let mut state = self.lock();
         state.entries.try_reserve(1)?;
         state.entries.push(Entry { key, fd, standing: Standing::Added, payload });

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
 
 use super::current;
 use super::handle::{self, Handle, Unusable};
 use super::inbox::Inbox;
 use super::wake::Ticket;
+use crate::sys::fd::{self, RawFd};
 
 /// A thread's inbox, once it has asked for a wake handle or for the woken.
 struct Woken {
@@ -65,7 +65,7 @@ pub(crate) fn fd() -> io::Result<RawFd> {
         if !woken.inbox.may_sleep() || !woken.handles.is_empty() {
             woken.inbox.announce();
         }
-        woken.inbox.event().as_raw_fd()
+        fd::number(woken.inbox.event())
     })
 }
 

@@ -1,18 +1,17 @@
 //! How a worker tells the job that its result is there.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
 use crate::job::{self, Callback, Key, WaitCtx, WaitError, Wake};
-use crate::sys::EventFd;
+use crate::sys::Event;
 
 /// By the job's driver, or as engines do it, by its wait context.
 pub(super) enum Signal {
     Wake(Wake),
     Callback(Callback),
     /// Boxed, because its address is its key: jobs may share a wait context.
-    Event(WaitCtx, Box<EventFd>),
+    Event(WaitCtx, Box<Event>),
 }
 
 impl Signal {
@@ -26,8 +25,8 @@ impl Signal {
         if let Some(callback) = ctx.callback() {
             return Ok(Signal::Callback(callback));
         }
-        let event = Box::new(EventFd::new().map_err(WaitError::Io)?);
-        ctx.set_wait_fd(key(&event), event.as_fd().as_raw_fd())
+        let event = Box::new(Event::new().map_err(WaitError::Io)?);
+        ctx.set_wait_fd(key(&event), event.async_fd())
             .map_err(|_| WaitError::Io(io::ErrorKind::OutOfMemory.into()))?;
         Ok(Signal::Event(ctx, event))
     }
@@ -59,6 +58,6 @@ impl Signal {
     }
 }
 
-fn key(event: &EventFd) -> Key {
+fn key(event: &Event) -> Key {
     Key::from(ptr::from_ref(event).addr())
 }

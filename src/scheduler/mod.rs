@@ -25,6 +25,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
+#[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic;
 use std::rc::{Rc, Weak};
@@ -408,6 +409,7 @@ impl Drop for Running<'_> {
     }
 }
 
+#[cfg(unix)]
 impl AsFd for Scheduler {
     /// Readable when a job may be able to go on: see [`turn`](Self::turn).
     fn as_fd(&self) -> BorrowedFd<'_> {

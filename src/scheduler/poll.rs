@@ -15,13 +15,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use polling::{Event, Events, PollMode, Poller};
 
 use crate::job::{Inbox, Interest};
 use crate::sys;
+use crate::sys::fd::{self, BorrowedFd, RawFd};
 
 pub(super) struct Poll {
     poller: ManuallyDrop<Poller>,
@@ -68,7 +68,7 @@ impl Poll {
 
     /// Has the job `token` wait for `fd`.
     pub(super) fn add(&self, fd: RawFd, interest: Interest, token: usize) -> io::Result<()> {
-        if fd < 0 {
+        if fd::is_negative(fd) {
             return Err(io::Error::from_raw_os_error(9)); // EBADF
         }
         let mut sources = self.sources.borrow_mut();
@@ -188,7 +188,8 @@ impl Drop for Poll {
     }
 }
 
-impl AsFd for Poll {
+#[cfg(unix)]
+impl fd::AsFd for Poll {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.poller.as_fd()
     }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::join::Ended;
 use super::poll::Poll;
 use crate::job::{Interest, Outcome, Queue, Raw, Wait};
+use crate::sys::fd::{self, RawFd};
 
 #[derive(Default)]
 pub(super) struct Tasks {
@@ -96,7 +96,9 @@ impl Tasks {
             Wait::Fd { fd, interest, .. } => task.register(fd, interest, poll),
             Wait::Resume => {
                 let fds = job.wait_ctx().map(|ctx| ctx.all_fds()).unwrap_or_default();
-                fds.into_iter().try_for_each(|fd| task.register(fd, Interest::Readable, poll))
+                fds.into_iter()
+                    .map(fd::of_async)
+                    .try_for_each(|fd| task.register(fd, Interest::Readable, poll))
             }
             _ => Ok(()),
         };

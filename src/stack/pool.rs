@@ -97,7 +97,7 @@ pub fn high_water_marks() -> Vec<usize> {
 /// that suspended frames may refer to: all that were first used after the first stack. So
 /// nobody must go on with those frames.
 pub(crate) fn thread_has_ended() -> bool {
-    POOL.try_with(|_| ()).is_err()
+    sys::thread_is_ending() || POOL.try_with(|_| ()).is_err()
 }
 
 /// The answer of `f`; `otherwise` if the thread is ending and its pool gone.

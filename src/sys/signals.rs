@@ -7,7 +7,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::fault::{self, Kind};
-use super::{Mapping, check, signal_frame_size};
+use super::os::check;
+use super::{Mapping, signal_frame_size};
 
 /// Called with the address of the fault: async-signal-safe, and returns.
 type Look = fn(usize);
@@ -126,10 +127,4 @@ pub(crate) fn ensure_alt_stack() -> io::Result<()> {
 pub(crate) fn write_error(text: &[u8]) {
     // SAFETY: readable bytes.
     unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
-}
-
-/// The kernel's number of this thread.
-pub(crate) fn thread_number() -> usize {
-    // SAFETY: no preconditions.
-    unsafe { libc::syscall(libc::SYS_gettid) as usize }
 }

@@ -1,14 +1,9 @@
 //! Other shared objects of the process: what they define, and how they were linked.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
-
-#[cfg(target_pointer_width = "32")]
-use libc::Elf32_Phdr as Phdr;
-#[cfg(target_pointer_width = "64")]
-use libc::Elf64_Phdr as Phdr;
 
 /// What the loader found for a name.
 #[derive(Clone, Copy)]
@@ -28,7 +23,12 @@ pub(crate) fn symbol(name: &CStr) -> Option<Symbol> {
             return Some(Symbol { address, global: true });
         }
     }
-    [c"libcrypto.so.3", c"libcrypto.so.4"].into_iter().find_map(|file| {
+    const FILES: [&CStr; 2] = if cfg!(target_vendor = "apple") {
+        [c"libcrypto.3.dylib", c"libcrypto.4.dylib"]
+    } else {
+        [c"libcrypto.so.3", c"libcrypto.so.4"]
+    };
+    FILES.into_iter().find_map(|file| {
         let address = symbol_of(file, name)?;
         Some(Symbol { address, global: false })
     })
@@ -76,86 +76,6 @@ fn object_of(address: *const c_void) -> Option<libc::Dl_info> {
     }
     // SAFETY: filled.
     Some(unsafe { info.assume_init() })
-}
-
-/// How many objects this process has ever loaded: as long as it stays the same, nothing
-/// is to be found that was not there before.
-pub(crate) fn loads() -> u64 {
-    let mut loads = 0;
-    each_object(|object| {
-        loads = object.dlpi_adds;
-        true
-    });
-    loads
-}
-
-/// Whether the object that `address` lies in binds its references to itself first
-/// (`-Bsymbolic`), so that nothing can come between.
-pub(crate) fn is_symbolic(address: *const c_void) -> bool {
-    let mut symbolic = false;
-    each_object(|object| {
-        let headers = headers_of(object);
-        let loaded = |header: &&Phdr| {
-            let start = start_of(object, header);
-            header.p_type == libc::PT_LOAD
-                && address.addr().wrapping_sub(start) < header.p_memsz as usize
-        };
-        let found = headers.iter().any(|header| loaded(&header));
-        if found {
-            let dynamic = headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC);
-            symbolic = dynamic.is_some_and(|header| says_symbolic(start_of(object, header)));
-        }
-        found
-    });
-    symbolic
-}
-
-fn headers_of(object: &libc::dl_phdr_info) -> &[Phdr] {
-    if object.dlpi_phdr.is_null() {
-        return &[];
-    }
-    // SAFETY: the loader's description of an object that is loaded.
-    unsafe { std::slice::from_raw_parts(object.dlpi_phdr, usize::from(object.dlpi_phnum)) }
-}
-
-/// Where a part of an object lies.
-fn start_of(object: &libc::dl_phdr_info, header: &Phdr) -> usize {
-    (object.dlpi_addr as usize).wrapping_add(header.p_vaddr as usize)
-}
-
-/// Looks for DT_SYMBOLIC, or DF_SYMBOLIC among the flags, in a dynamic section.
-fn says_symbolic(section: usize) -> bool {
-    const DT_NULL: usize = 0;
-    const DT_SYMBOLIC: usize = 16;
-    const DT_FLAGS: usize = 30;
-    const DF_SYMBOLIC: usize = 2;
-    let mut entry = ptr::with_exposed_provenance::<[usize; 2]>(section);
-    loop {
-        // SAFETY: the dynamic section of a loaded object is mapped, and ends with DT_NULL.
-        let [tag, value] = unsafe { entry.read() };
-        match tag {
-            DT_NULL => return false,
-            DT_SYMBOLIC => return true,
-            DT_FLAGS if value & DF_SYMBOLIC != 0 => return true,
-            _ => entry = entry.wrapping_add(1),
-        }
-    }
-}
-
-/// Shows the loaded objects until `see` has seen enough.
-fn each_object<F: FnMut(&libc::dl_phdr_info) -> bool>(mut see: F) {
-    unsafe extern "C" fn call<F: FnMut(&libc::dl_phdr_info) -> bool>(
-        object: *mut libc::dl_phdr_info,
-        _: usize,
-        see: *mut c_void,
-    ) -> c_int {
-        // SAFETY: the closure of the call below.
-        let see = unsafe { &mut *see.cast::<F>() };
-        // SAFETY: valid for this call.
-        c_int::from(see(unsafe { &*object }))
-    }
-    // SAFETY: `call` gets the closure it casts to.
-    unsafe { libc::dl_iterate_phdr(Some(call::<F>), (&raw mut see).cast()) };
 }
 
 /// The exceptions of one thread as the C++ runtime keeps them (`__cxa_eh_globals` in the

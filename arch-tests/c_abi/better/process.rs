@@ -9,7 +9,7 @@ use std::thread;
 use std::{panic, ptr};
 
 use crate::api::*;
-use crate::common;
+use crate::common::{self, errno::errno};
 use crate::wait::number;
 
 #[test]
@@ -161,11 +161,6 @@ fn fp_control_words_are_the_threads_alone() {
         job.finish();
         assert!(rounds_up());
     });
-}
-
-fn errno() -> *mut c_int {
-    // SAFETY: no preconditions.
-    unsafe { libc::__errno_location() }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::panic;
 use std::ptr;
 
 use crate::api::*;
-use crate::common;
+use crate::common::{self, errno::errno};
 
 #[test]
 fn parent_and_child_both_finish_a_paused_job() {
@@ -34,11 +34,6 @@ fn a_job_may_fork() {
         unsafe { libc::_exit(5) };
     }
     assert_eq!((value, libc::WEXITSTATUS(status)), (7, 5));
-}
-
-fn errno() -> *mut c_int {
-    // SAFETY: no preconditions.
-    unsafe { libc::__errno_location() }
 }
 
 fn set_errno(value: c_int) {

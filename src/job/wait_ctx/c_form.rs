@@ -3,13 +3,12 @@
 
 use std::collections::TryReserveError;
 use std::ffi::{c_int, c_void};
-use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::callback::{Callback, CallbackFn, Closure, Form};
-use super::{CleanupFn, Key, Payload, WaitCtx};
+use super::{AsyncFd, CleanupFn, Key, Payload, WaitCtx};
 
 impl WaitCtx {
     /// [`set_wait_fd_with`](Self::set_wait_fd_with) for C.
@@ -21,7 +20,7 @@ impl WaitCtx {
     pub(crate) unsafe fn set_wait_fd_c(
         &self,
         key: Key,
-        fd: RawFd,
+        fd: AsyncFd,
         data: *mut c_void,
         cleanup: Option<CleanupFn>,
     ) -> Result<(), TryReserveError> {

@@ -1,10 +1,10 @@
 //! What needs `reset`, `shut` or the C forms without a job around them, so that Miri can
 //! run it. What users see is tested in `arch-tests/wait_ctx.rs`.
 
+use crate::sys::fd::AsyncFd;
 use std::array;
 use std::ffi::{c_int, c_void};
 use std::mem::{self, ManuallyDrop};
-use std::os::fd::RawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,18 +19,18 @@ mod model;
 const ROUNDS: usize = if cfg!(miri) { 15 } else { 2000 };
 
 /// The key of the tests that use the fd as its own key.
-fn key(fd: RawFd) -> Key {
+fn key(fd: AsyncFd) -> Key {
     Key::from(fd as usize)
 }
 
-fn set(ctx: &WaitCtx, fd: RawFd) {
+fn set(ctx: &WaitCtx, fd: AsyncFd) {
     ctx.set_wait_fd(key(fd), fd).unwrap();
 }
 
 #[test]
 fn the_worked_example() {
     let ctx = WaitCtx::new();
-    let see = |all: &[RawFd], added: &[RawFd], deleted: &[RawFd]| {
+    let see = |all: &[AsyncFd], added: &[AsyncFd], deleted: &[AsyncFd]| {
         assert_eq!(ctx.all_fds(), all);
         assert_eq!(ctx.changed_fds(), (added.to_vec(), deleted.to_vec()));
     };
@@ -125,17 +125,17 @@ fn a_poisoned_lock_loses_nothing() {
 }
 
 /// What cleanups were called with: context, key, fd.
-type Calls = Mutex<Vec<(usize, usize, RawFd)>>;
+type Calls = Mutex<Vec<(usize, usize, AsyncFd)>>;
 
 /// A C cleanup whose custom data is a `Calls`.
-unsafe extern "C" fn note(ctx: *mut c_void, key: *const c_void, fd: c_int, data: *mut c_void) {
+unsafe extern "C" fn note(ctx: *mut c_void, key: *const c_void, fd: AsyncFd, data: *mut c_void) {
     // SAFETY: the tests pass such a list, which outlives the context.
     let calls = unsafe { &*data.cast_const().cast::<Calls>() };
     calls.lock().unwrap().push((ctx.addr(), key.addr(), fd));
 }
 
 /// A C cleanup that clears the fds with keys 1 (its own, so too late) and 2.
-unsafe extern "C" fn clear_both(ctx: *mut c_void, _: *const c_void, _: c_int, _: *mut c_void) {
+unsafe extern "C" fn clear_both(ctx: *mut c_void, _: *const c_void, _: AsyncFd, _: *mut c_void) {
     // SAFETY: C's name for a context that is there; the handle is borrowed.
     let ctx = ManuallyDrop::new(unsafe { WaitCtx::from_ptr(ctx) });
     ctx.clear_fd(key(1));
@@ -282,7 +282,7 @@ fn pollers_may_look_up_call_and_report_while_the_owner_resets() {
         }
         ctx.reset();
         for round in 0..ROUNDS {
-            let fd = 1000 + round as RawFd;
+            let fd = 1000 + round as AsyncFd;
             set(&ctx, fd);
             assert_eq!(ctx.changed_fds(), (vec![fd], vec![]));
             ctx.reset();
@@ -304,7 +304,7 @@ fn what_other_threads_set_and_clear_survives_the_owners_resets() {
     let ctx = WaitCtx::new();
     let work = |setter: usize| {
         for round in 0..ROUNDS {
-            let fd = (setter * ROUNDS + round) as RawFd;
+            let fd = (setter * ROUNDS + round) as AsyncFd;
             let cleaned = cleaned.clone();
             let note = move |_: &WaitCtx, _, fd| cleaned.lock().unwrap().push(fd);
             ctx.set_wait_fd_with(key(fd), fd, note).unwrap();
@@ -322,7 +322,7 @@ fn what_other_threads_set_and_clear_survives_the_owners_resets() {
         }
     });
     ctx.reset();
-    let of_first_rounds: Vec<_> = (0..SETTERS).map(|setter| (setter * ROUNDS) as RawFd).collect();
+    let of_first_rounds: Vec<_> = (0..SETTERS).map(|setter| (setter * ROUNDS) as AsyncFd).collect();
     let mut left = ctx.all_fds();
     left.sort();
     assert_eq!(left, of_first_rounds);

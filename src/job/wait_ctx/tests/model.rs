@@ -1,7 +1,7 @@
 //! Random operations against a model that keeps its books as OpenSSL does: newest entry at
 //! the head, two flags an entry, two counts beside the list.
 
-use std::os::fd::RawFd;
+use crate::sys::fd::AsyncFd;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ enum Cleanup {
 
 #[derive(Clone, Debug)]
 enum Op {
-    Set { key: usize, fd: RawFd, cleanup: Cleanup },
+    Set { key: usize, fd: AsyncFd, cleanup: Cleanup },
     Clear { key: usize },
     Reset,
     Shut,
@@ -27,7 +27,7 @@ enum Op {
 #[derive(Clone, Debug)]
 struct Item {
     key: usize,
-    fd: RawFd,
+    fd: AsyncFd,
     cleanup: Cleanup,
     add: bool,
     del: bool,
@@ -38,7 +38,7 @@ struct Model {
     items: Vec<Item>,
     numadd: usize,
     numdel: usize,
-    cleaned: Vec<(usize, RawFd)>,
+    cleaned: Vec<(usize, AsyncFd)>,
 }
 
 impl Model {
@@ -46,7 +46,7 @@ impl Model {
         (0..self.items.len()).find(|&i| self.items[i].key == key && !self.items[i].del)
     }
 
-    fn set(&mut self, key: usize, fd: RawFd, cleanup: Cleanup) {
+    fn set(&mut self, key: usize, fd: AsyncFd, cleanup: Cleanup) {
         self.items.insert(0, Item { key, fd, cleanup, add: true, del: false });
         self.numadd += 1;
     }
@@ -80,7 +80,7 @@ impl Model {
         }
     }
 
-    fn fds(&self, wanted: impl Fn(&Item) -> bool) -> Vec<RawFd> {
+    fn fds(&self, wanted: impl Fn(&Item) -> bool) -> Vec<AsyncFd> {
         self.items.iter().filter(|item| wanted(item)).map(|item| item.fd).collect()
     }
 }
@@ -88,14 +88,14 @@ impl Model {
 fn op() -> impl Strategy<Value = Op> {
     let cleanup = prop_oneof![Just(Cleanup::None), Just(Cleanup::Closure), Just(Cleanup::C)];
     prop_oneof![
-        8 => (0..4_usize, -1..100, cleanup).prop_map(|(key, fd, cleanup)| Op::Set { key, fd, cleanup }),
+        8 => (0..4_usize, -1..100 as AsyncFd, cleanup).prop_map(|(key, fd, cleanup)| Op::Set { key, fd, cleanup }),
         8 => (0..4_usize).prop_map(|key| Op::Clear { key }),
         4 => Just(Op::Reset),
         1 => Just(Op::Shut),
     ]
 }
 
-fn set(ctx: &WaitCtx, calls: &Arc<Calls>, key: usize, fd: RawFd, cleanup: Cleanup) {
+fn set(ctx: &WaitCtx, calls: &Arc<Calls>, key: usize, fd: AsyncFd, cleanup: Cleanup) {
     let done = match cleanup {
         Cleanup::None => ctx.set_wait_fd(Key::from(key), fd),
         Cleanup::Closure => {

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Other systems than Linux, which cannot be run here: the crate, its assembly and its tests
+# compile, with the C ABI and without. OpenBSD's std has to be built first; its tests need
+# crates that do not matter here.
+#   ci/other_systems.sh [target ...]
+. "$(dirname "$0")/lib.sh"
+
+(($#)) || set -- "${COMPILED[@]}" x86_64-unknown-openbsd
+
+# The assembly is for clang: one that knows all of these.
+export SDKROOT=/
+for target in "$@"; do
+    export "CC_${target//-/_}=clang-19" "AR_${target//-/_}=llvm-ar-19"
+done
+
+# What is private on Mach-O, where `nm` says so; the ELF systems have what Linux has.
+check_symbols() { # <arch>
+    local object=$CARGO_TARGET_DIR/ci/$1-apple.o symbols public
+    mkdir -p "${object%/*}"
+    clang-19 --target="$1-apple-macos11" -c "asm/$1.S" -o "$object"
+    symbols=$(llvm-nm-19 --format=darwin --defined-only --extern-only "$object")
+    public=$(grep -vE ' private external (\[alt entry\] )?_siding_' <<<"$symbols" || true)
+    [[ -z $public ]] || die "$1, Mach-O: public or without prefix: $public"
+    (($(wc -l <<<"$symbols") >= 6)) || die "$1, Mach-O: only these symbols: $symbols"
+    ! llvm-objdump-19 -d "$object" | grep -E '\b[xw]18\b' || die "$1, Mach-O: x18 is the system's"
+}
+
+for target in "$@"; do
+    begin=$SECONDS
+    check=(cargo check --quiet --package siding --target "$target")
+    case $target in
+        *-openbsd) check=(cargo +nightly "${check[@]:1}" "-Zbuild-std=std,panic_unwind") ;;
+        *)
+            check+=(--tests)
+            RUSTFLAGS="-D warnings" "${check[@]}" || die "$target does not compile"
+            ;;
+    esac
+    RUSTFLAGS="-D warnings" "${check[@]}" --features capi || die "$target does not compile with the C ABI"
+    [[ $target != *-apple-* ]] || check_symbols "${target%%-*}"
+    echo "$target: compiles ($((SECONDS - begin)) s)"
+done

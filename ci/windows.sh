@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Windows, under wine: the unit tests and the suite, debug and by the stub. Every test that
+# exists natively must run, less the lines of ci/windows/exclusions.txt.
+#   ci/windows.sh
+. "$(dirname "$0")/lib.sh"
+target=$WINDOWS
+
+# How long the tests of one run may take before something must be hanging.
+LIMIT=300
+
+work=$CARGO_TARGET_DIR/ci/wine
+mkdir -p "$work"
+x86_64-w64-mingw32-gcc -Wall -Werror -shared ci/windows/bcryptprimitives.c \
+    -o "$work/bcryptprimitives.dll" -ladvapi32 || die "the shim for wine does not build"
+export WINEPATH=$work WINEPREFIX=$work/prefix WINEDEBUG=-all
+export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
+export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine
+export EXPECT_ARCH=x86_64 RUST_TEST_THREADS=1
+
+# Its server outlives the tests, and would keep the pipe of whoever called this open.
+end_wine() {
+    wineserver --kill || true
+}
+trap end_wine EXIT
+wineboot --init >"$work/boot.log" 2>&1 || die "wine does not start: $(cat "$work/boot.log")"
+
+# Prints the name of each test.
+names() { # <target> [flags for the tests ...]
+    local listing on=$1
+    shift
+    listing=$(cargo test --package siding --lib --test suite --target "$on" -- "$@" --list 2>&1) ||
+        die "$on: cannot list the tests: $listing"
+    sed -n 's/: test\r*$//p' <<<"$listing" | sort
+}
+
+# What has to run: natively listed, less the exclusions.
+expected=$(names "$NATIVE")
+skips=(--exact)
+excluded=0
+while read -r name _; do
+    pattern=${name#-}
+    gone=$(awk -v name="${pattern%\*}" -v all="$pattern" \
+        '$0 == all || all != name && index($0, name) == 1' <<<"$expected")
+    [[ -n $gone ]] || die "ci/windows/exclusions.txt names $pattern, which is no test"
+    expected=$(grep -vxFf <(echo "$gone") <<<"$expected")
+    excluded=$((excluded + $(wc -l <<<"$gone")))
+    [[ $name == -* ]] || skips+=(--skip "$name")
+done < <(grep -v '^#' ci/windows/exclusions.txt)
+
+run() { # <variant>
+    local listed log=$work/$1.log passed count
+    listed=$(names "$target" "${skips[@]}")
+    diff <(echo "$expected") <(echo "$listed") >"$log" ||
+        die "the tests differ from the native ones (<) less ci/windows/exclusions.txt:
+$(grep '^[<>]' "$log")"
+    timeout --kill-after=10 "$LIMIT" cargo test --package siding --lib --test suite \
+        --target "$target" -- "${skips[@]}" >"$log" 2>&1 || { cat "$log"; die "$1: cargo test failed"; }
+    passed=$(awk '/^test result: / { passed += $4 } END { print passed + 0 }' "$log")
+    count=$(wc -l <<<"$listed")
+    ((passed == count)) || die "$1: $count tests listed, $passed passed"
+    echo "$target $1: $passed tests passed, $excluded excluded"
+}
+
+run debug
+export RUSTC_WORKSPACE_WRAPPER=$work/rustc-outline
+printf '#!/bin/sh\nexec "$@" --cfg siding_outline\n' >"$RUSTC_WORKSPACE_WRAPPER"
+chmod +x "$RUSTC_WORKSPACE_WRAPPER"
+run debug-outline
