@@ -41,8 +41,9 @@ clippy() { # <target> <flags for cargo ...> [-- <flags for the crate ...>]
 for target in "$@"; do
     # What differs is in siding itself; what the other members depend on is a lot.
     clippy "$target" --package siding --all-targets --features capi
-    clippy "$target" --package siding --all-targets --features capi -- --cfg siding_outline
 done
+# The other form of the switch is the same for all.
+clippy "$1" --package siding --all-targets --features capi -- --cfg siding_outline
 # corosensei, which two members are compared with, is not for every target.
 clippy "$NATIVE" --workspace --all-targets --all-features
 # Fewer features must leave nothing unused, and no test behind that needs them.
