@@ -4,6 +4,8 @@
 #   ci/docs.sh [file ...]         all documents unless told
 # Commands that are run elsewhere, or not here, are listed in ci/docs.txt with the reason.
 . "$(dirname "$0")/lib.sh"
+# As a reader has it: gdb does not know a function by its path from line tables alone.
+unset CARGO_PROFILE_DEV_DEBUG
 all=(README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md SECURITY.md benches/README.md docs/guide/*.md examples/c/*/README.md)
 (($#)) || set -- "${all[@]}"
 
