@@ -1,27 +1,27 @@
 //! What forks, or changes what a whole process has: how its signals are handled, say.
-// Windows does not fork.
-#![cfg(unix)]
-
+//! Of these Windows has `overflow` alone, in processes of their own.
 #[path = "expect_arch.rs"]
 mod a_machine;
+#[cfg(unix)]
 mod abort;
 mod common;
-#[cfg(siding_faults)]
+#[cfg(all(siding_faults, unix))]
 mod faults;
-#[cfg(feature = "scheduler")]
+#[cfg(all(feature = "scheduler", unix))]
 mod forks;
-#[cfg(feature = "scheduler")]
+#[cfg(all(feature = "scheduler", unix))]
 mod lifecycle;
 #[cfg(all(feature = "scheduler", target_os = "linux"))]
 mod limits;
-#[cfg(feature = "scheduler")]
+#[cfg(all(feature = "scheduler", unix))]
 mod offload;
 mod overflow;
-#[cfg(feature = "scheduler")]
+#[cfg(all(feature = "scheduler", unix))]
 mod scheduler;
 #[cfg(all(feature = "scheduler", target_os = "linux"))]
 mod secrets;
 // libc has no names for the timers of Android.
-#[cfg(not(target_os = "android"))]
+#[cfg(all(unix, not(target_os = "android")))]
 mod signals;
+#[cfg(unix)]
 mod stack;

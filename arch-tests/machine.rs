@@ -1,7 +1,4 @@
 //! The switch itself: this program has `src/arch` as a part of its own.
-// Its own functions are for the System V ABI, and its storms of signals.
-#![cfg(unix)]
-
 #[path = "expect_arch.rs"]
 mod a_machine;
 #[allow(dead_code, unused_imports, reason = "a part of it is needed here")]

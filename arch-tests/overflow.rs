@@ -5,9 +5,12 @@
 use std::hint::black_box;
 use std::ops::Range;
 
-use crate::common::{self, dies_by, passes};
+use crate::common::{dies_by, passes};
 use siding::coroutine::{Coroutine, Yielder};
 use siding::stack::{GuardedStack, PooledStack, Stack, StackConfig, StackError};
+
+#[cfg(windows)]
+mod queried;
 
 /// Runs `f` in a coroutine on `stack`; it is told the usable range.
 fn run_on<S: Stack + 'static>(stack: S, f: impl FnOnce(Range<usize>) + 'static) {
@@ -60,6 +63,13 @@ mod recursion {
             run_on(pooled(), |_| {
                 black_box(recurse(0, 0));
             });
+        });
+    }
+
+    #[test]
+    fn endless_recursion_in_a_job_dies_by_sigsegv() {
+        dies_by(libc::SIGSEGV, || {
+            let _ = siding::job::start(|| recurse(0, 0));
         });
     }
 
@@ -202,13 +212,15 @@ mod least {
     }
 }
 
+// On Windows nobody reports.
+#[cfg(unix)]
 mod reports {
-    use std::panic::{self, AssertUnwindSafe};
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use siding::job::{self, Options};
 
     use super::*;
+    use crate::common::exits_with;
 
     fn overflow(options: Options) -> usize {
         let _ = options.start(|| recurse(0, 0));
@@ -264,7 +276,7 @@ mod reports {
             // SAFETY: async-signal-safe.
             unsafe { libc::_exit(if right { 7 } else { 8 }) };
         }
-        common::exits_with(7, || {
+        exits_with(7, || {
             // SAFETY: all zero is a valid value.
             let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
             action.sa_sigaction = before as *const () as usize;
@@ -281,6 +293,14 @@ mod reports {
             });
         });
     }
+}
+
+mod measured {
+    use std::panic::{self, AssertUnwindSafe};
+
+    use siding::job::{self, Options};
+
+    use super::*;
 
     #[test]
     fn a_bound_on_the_use_of_a_stack_is_asserted() {

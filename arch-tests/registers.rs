@@ -12,12 +12,20 @@ use std::ptr;
 use siding::coroutine::{Coroutine, CoroutineState, Yielder};
 use siding::stack::{GuardedStack, Stack, StackConfig};
 
-use self::machine::{FP, FP_ABOVE_PAIR, NAMES, RESERVED, Values, fill_call_store, sp_and_fp};
+use self::machine::{
+    FP, FP_ABOVE_PAIR, FillCallStore, NAMES, RESERVED, Values, fill_call_store,
+    fill_call_store_stub, sp_and_fp,
+};
 use self::storm::Storm;
-use crate::arch::{self, Entry, Landed, Link, Record, STACK_ALIGN, Word, Words};
+use crate::arch::{self, Entry, Landed, Link, Record, STACK_ALIGN, Word, Words, asm_abi};
 
+#[cfg(windows)]
+mod frames;
 mod machine;
+#[cfg_attr(windows, path = "registers/no_storm.rs")]
 mod storm;
+#[cfg(windows)]
+mod thread_block;
 #[cfg(target_arch = "powerpc64")]
 mod toc;
 
@@ -58,10 +66,39 @@ impl Side {
     /// `body` is a function with the C ABI that may be called with these arguments, and
     /// returns `Words`.
     unsafe fn call(&mut self, body: *const (), arguments: [usize; 6]) -> Result<Words, String> {
+        // SAFETY: forwarded.
+        unsafe { self.call_by(fill_call_store, body, arguments) }
+    }
+
+    /// As [`call`](Self::call), what has the ABI of the assembly: [`asm_abi`].
+    ///
+    /// # Safety
+    /// The same.
+    unsafe fn call_stub(
+        &mut self,
+        body: *const (),
+        arguments: [usize; 6],
+    ) -> Result<Words, String> {
+        // SAFETY: forwarded.
+        unsafe { self.call_by(fill_call_store_stub, body, arguments) }
+    }
+
+    /// # Safety
+    /// `fill_call_store` can call `body` with these arguments.
+    unsafe fn call_by(
+        &mut self,
+        fill_call_store: FillCallStore,
+        body: *const (),
+        arguments: [usize; 6],
+    ) -> Result<Words, String> {
         self.values = array::from_fn(|_| self.random());
         let mut found = self.values;
+        #[cfg(windows)]
+        let block = thread_block::Varied::new(self.random())?;
         // SAFETY: forwarded.
         let words = unsafe { fill_call_store(&mut found, body, &arguments) };
+        #[cfg(windows)]
+        block.put_back()?;
         if found == self.values {
             return Ok(words);
         }
@@ -104,7 +141,7 @@ trait Switch {
 /// The stub, called directly: no wrapper can save a register that it forgets.
 struct Stub;
 
-unsafe extern "C-unwind" {
+asm_abi! { extern {
     #[link_name = "siding_0_1_resume"]
     fn stub_resume(
         word: Word,
@@ -118,18 +155,15 @@ unsafe extern "C-unwind" {
     fn stub_pause(word: Word, tag: usize, link: *mut Link) -> Words;
     #[link_name = "siding_0_1_hand_over"]
     fn stub_hand_over(word: Word, tag: usize, from: *mut Link, to: *mut Link) -> Words;
-}
+} }
 
+asm_abi! {
 /// What the stub's `resume` goes on in.
-unsafe extern "C-unwind" fn note(
-    word: Word,
-    tag: usize,
-    link: *mut Link,
-    came_back: *mut *mut Link,
-) -> Words {
+unsafe fn note(word: Word, tag: usize, link: *mut Link, came_back: *mut *mut Link) -> Words {
     // SAFETY: passed through from the call of the stub.
     unsafe { came_back.write(link) };
     Words { word, tag }
+}
 }
 
 impl Switch for Stub {
@@ -139,7 +173,7 @@ impl Switch for Stub {
         let then = (note as *const ()).expose_provenance();
         let arguments = [word, tag, link.expose_provenance(), came_back, 0, then];
         // SAFETY: the tests resume fresh and paused links only.
-        let words = unsafe { side.call(stub_resume as *const (), arguments)? };
+        let words = unsafe { side.call_stub(stub_resume as *const (), arguments)? };
         (crossing.word, crossing.tag) = (from_word(words.word), words.tag);
         // SAFETY: the link is valid.
         side.compare(unsafe { &raw const (*link).outer })
@@ -149,7 +183,7 @@ impl Switch for Stub {
         let Crossing { link, word, tag } = *crossing;
         let arguments = [word, tag, link.expose_provenance(), 0, 0, 0];
         // SAFETY: called by the job of this link.
-        let words = unsafe { side.call(stub_pause as *const (), arguments)? };
+        let words = unsafe { side.call_stub(stub_pause as *const (), arguments)? };
         crossing.word = from_word(words.word);
         // SAFETY: the link is valid.
         side.compare(unsafe { &raw const (*link).inner })
@@ -159,7 +193,7 @@ impl Switch for Stub {
         let Crossing { link, word, tag } = *crossing;
         let arguments = [word, tag, link.expose_provenance(), to.expose_provenance(), 0, 0];
         // SAFETY: called by the job of this link; the other is fresh or paused.
-        let words = unsafe { side.call(stub_hand_over as *const (), arguments)? };
+        let words = unsafe { side.call_stub(stub_hand_over as *const (), arguments)? };
         crossing.word = from_word(words.word);
         // SAFETY: the link is valid.
         side.compare(unsafe { &raw const (*link).inner })
@@ -261,8 +295,9 @@ fn fail_if_lost(crossing: &Crossing) {
     }
 }
 
+asm_abi! {
 /// A job that answers every word with its complement.
-unsafe extern "C-unwind" fn answer<S: Switch>(word: Word, _: usize, link: *mut Link) -> Words {
+unsafe fn answer<S: Switch>(word: Word, _: usize, link: *mut Link) -> Words {
     let mut crossing = Crossing { link, word: from_word(word), tag: PAUSED };
     let mut side = Side::new(!crossing.word);
     for _ in 1..TRIPS_PER_JOB {
@@ -273,17 +308,17 @@ unsafe extern "C-unwind" fn answer<S: Switch>(word: Word, _: usize, link: *mut L
     }
     Words { word: to_word(!crossing.word), tag: FINISHED }
 }
+}
 
 fn answers<Outside: Switch, Inside: Switch>() {
     let storm = Storm::start();
     let stack = new_stack();
-    let mut link = Link::new();
-    let link = &raw mut link;
+    let link = new_link(&stack);
     let mut crossing = Crossing { link, word: 0, tag: FINISHED };
     let mut side = Side::new(1);
     for trip in storm.count(TRIPS) {
         if crossing.tag == FINISHED {
-            start(link, answer::<Inside>, stack.top().addr());
+            start(link, answer::<Inside>, link.addr());
         }
         crossing.word = trip;
         Outside::resume(&mut side, &mut crossing).expect("registers changed outside");
@@ -314,23 +349,15 @@ fn registers_survive_resume_and_pause_by_the_stub() {
 
 /// Two jobs of one resumer, each of which hands over to the other and pauses, in turn.
 struct Relay {
-    links: [Link; 2],
+    links: [*mut Link; 2],
 }
 
-impl Relay {
-    /// # Safety
-    /// `relay` is valid.
-    unsafe fn links(relay: *mut Relay) -> [*mut Link; 2] {
-        // SAFETY: forwarded.
-        let first = unsafe { &raw mut (*relay).links }.cast::<Link>();
-        [first, first.wrapping_add(1)]
-    }
-}
-
-unsafe extern "C-unwind" fn runner<S: Switch>(word: Word, _: usize, link: *mut Link) -> Words {
+asm_abi! {
+/// One of them.
+unsafe fn runner<S: Switch>(word: Word, _: usize, link: *mut Link) -> Words {
     let relay = ptr::with_exposed_provenance_mut::<Relay>(from_word(word));
     // SAFETY: the relay outlives its jobs.
-    let [first, second] = unsafe { Relay::links(relay) };
+    let [first, second] = unsafe { (*relay).links };
     let to = if link == first { second } else { first };
     let mut crossing = Crossing { link, word: from_word(word), tag: PAUSED };
     let mut side = Side::new(link.addr());
@@ -345,15 +372,15 @@ unsafe extern "C-unwind" fn runner<S: Switch>(word: Word, _: usize, link: *mut L
         }
     }
 }
+}
 
 fn relays<First: Switch, Second: Switch>() {
     let storm = Storm::start();
     let stacks = [new_stack(), new_stack()];
-    let relay = Box::into_raw(Box::new(Relay { links: [Link::new(), Link::new()] }));
-    // SAFETY: just allocated.
-    let links = unsafe { Relay::links(relay) };
-    start(links[0], runner::<First>, stacks[0].top().addr());
-    start(links[1], runner::<Second>, stacks[1].top().addr());
+    let links = stacks.each_ref().map(new_link);
+    let relay = Box::into_raw(Box::new(Relay { links }));
+    start(links[0], runner::<First>, links[0].addr());
+    start(links[1], runner::<Second>, links[1].addr());
     let word = relay.expose_provenance();
     let mut crossing = Crossing { link: links[0], word, tag: PAUSED };
     let mut side = Side::new(1);
@@ -433,11 +460,10 @@ fn registers_survive_a_coroutine() {
 #[test]
 fn the_entry_starts_where_it_was_told_and_continues_the_frame_pointer_chain() {
     let stack = new_stack();
-    let mut link = Link::new();
-    let link = &raw mut link;
+    let link = new_link(&stack);
     // SAFETY: no reference to the link exists.
     let pair = unsafe { &raw const (*link).outer.fp }.addr();
-    for sp in (0..32).map(|n| stack.top().addr() - n * STACK_ALIGN) {
+    for sp in (0..32).map(|n| link.addr() - n * STACK_ALIGN) {
         start(link, sp_and_fp, sp);
         // SAFETY: the link is fresh.
         let landed = unsafe { arch::resume(link, to_word(0), 0) };
@@ -477,7 +503,20 @@ fn new_stack() -> GuardedStack {
     GuardedStack::new(StackConfig::DEFAULT).expect("a stack")
 }
 
+/// A link at the top of a stack: where the thread's block on Windows says that it ends.
+fn new_link(stack: &GuardedStack) -> *mut Link {
+    let link = stack.top().cast::<Link>().wrapping_sub(1);
+    // SAFETY: the tests own the stack, which ends with a page.
+    unsafe { link.write(Link::new()) };
+    link
+}
+
 fn start(link: *mut Link, entry: Entry, sp: usize) {
     // SAFETY: the tests own the stack, and no job that is still needed runs on it.
     unsafe { arch::arm(link, arch::prepare(), entry, sp) };
+    if cfg!(windows) {
+        let bottom = link.wrapping_add(1).addr() - StackConfig::DEFAULT.size;
+        // SAFETY: the tests own the link, too.
+        unsafe { (*link).inner.fp = bottom };
+    }
 }

@@ -28,10 +28,14 @@
  * Not saved by any switch: signal mask, MXCSR, x87 control word.
  */
 #include "macros.h"
+/* Windows has unwind information of its own kind. It cannot say that a frame is found through a
+ * record: for the one instruction after the load of rsp there is none. */
 #ifdef _WIN32
 # define FRAME 120
+# define SEH(...) __VA_ARGS__
 #else
 # define FRAME 80
+# define SEH(...)
 #endif
 #if defined(__CET__) && defined(__ELF__)
 # include <cet.h>
@@ -61,44 +65,80 @@
  */
         .macro SAVE_REGISTERS
         push    rbp
+        SEH(.seh_pushreg rbp)
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset rbp, 0
         push    rbx
+        SEH(.seh_pushreg rbx)
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset rbx, 0
         push    r12
+        SEH(.seh_pushreg r12)
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset r12, 0
         push    r13
+        SEH(.seh_pushreg r13)
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset r13, 0
         push    r14
+        SEH(.seh_pushreg r14)
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset r14, 0
         push    r15
+        SEH(.seh_pushreg r15)
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset r15, 0
         push    rcx
+        SEH(.seh_stackalloc 8)
         .cfi_adjust_cfa_offset 8
         push    r8
+        SEH(.seh_stackalloc 8)
         .cfi_adjust_cfa_offset 8
         push    r9
+        SEH(.seh_stackalloc 8)
         .cfi_adjust_cfa_offset 8
 #ifdef _WIN32
         .irp    field, 0, 0x08, 0x10, 0x1478, 0x1748
         push    qword ptr gs:[\field]
-        .cfi_adjust_cfa_offset 8
+        .seh_stackalloc 8
+        SEH(.cfi_adjust_cfa_offset 8)
         .endr
+        .seh_endprologue
 #endif
+        .endm
+
+        .macro FROM_FRAME place, field
+        mov     rcx, [rsp + \place]
+        mov     gs:[\field], rcx
         .endm
 
         .macro RESTORE_REGISTERS
 #ifdef _WIN32
-        .irp    field, 0x1748, 0x1478, 0x10, 0x08, 0
-        pop     qword ptr gs:[\field]
-        .cfi_adjust_cfa_offset -8
-        .endr
-#endif
+        /* All, before the frame is given up: unwind information holds for all of a function
+         * but what unwinders take for an epilogue, and they disagree about that. */
+        FROM_FRAME 0, 0x1748
+        FROM_FRAME 8, 0x1478
+        FROM_FRAME 16, 0x10
+        FROM_FRAME 24, 0x08
+        FROM_FRAME 32, 0
+        mov     r9, [rsp + 40]
+        mov     r8, [rsp + 48]
+        mov     rcx, [rsp + 56]
+        mov     r15, [rsp + 64]
+        mov     r14, [rsp + 72]
+        mov     r13, [rsp + 80]
+        mov     r12, [rsp + 88]
+        mov     rbx, [rsp + 96]
+        mov     rbp, [rsp + 104]
+        add     rsp, 112
+        SEH(.cfi_adjust_cfa_offset -112)
+        SEH(.cfi_restore r15)
+        SEH(.cfi_restore r14)
+        SEH(.cfi_restore r13)
+        SEH(.cfi_restore r12)
+        SEH(.cfi_restore rbx)
+        SEH(.cfi_restore rbp)
+#else
         pop     r9
         .cfi_adjust_cfa_offset -8
         pop     r8
@@ -123,6 +163,7 @@
         pop     rbp
         .cfi_adjust_cfa_offset -8
         .cfi_restore rbp
+#endif
         .endm
 
 /* Between the load of rsp and the landing, the frame that was left is found
@@ -143,6 +184,7 @@
          * return fewer that is predicted wrong. */
 FUNCTION(resume)
 SIDING(resume):
+        SEH(.seh_proc SIDING(resume))
         .cfi_startproc
         _CET_ENDBR
         SAVE_REGISTERS
@@ -160,6 +202,7 @@ SIDING(resume):
 LABEL(resume_landing)
         _CET_ENDBR
         RESTORE_REGISTERS
+        SEH(.seh_endproc)
         jmp     r9
         .cfi_endproc
 END(resume)
@@ -170,6 +213,7 @@ END(resume)
          * Returns rax = word, rdx = tag, handed over by whoever resumed it. */
 FUNCTION(pause)
 SIDING(pause):
+        SEH(.seh_proc SIDING(pause))
         .cfi_startproc
         _CET_ENDBR
         SAVE_REGISTERS
@@ -186,11 +230,12 @@ SIDING(pause):
         nop
 LABEL(pause_landing)
         _CET_ENDBR
-        RESTORE_REGISTERS
         mov     rax, rdi
         mov     rdx, rsi
+        RESTORE_REGISTERS
         ret
         .cfi_endproc
+        SEH(.seh_endproc)
 END(pause)
 
         /* struct Words hand_over(Word word, Word tag, Link *from, Link *to)
@@ -200,6 +245,7 @@ END(pause)
          * Lands, later, where `pause` does. */
 FUNCTION(hand_over)
 SIDING(hand_over):
+        SEH(.seh_proc SIDING(hand_over))
         .cfi_startproc
         _CET_ENDBR
         SAVE_REGISTERS
@@ -214,6 +260,7 @@ SIDING(hand_over):
         CFA_FROM_RECORD BREG_RAX, 0
         jmp     [rdx + 16]
         .cfi_endproc
+        SEH(.seh_endproc)
 END(hand_over)
 
         /* switch 5/7: a job's first landing. Its initial inner record holds the entry

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Windows, under wine: the unit tests and the suite, debug and by the stub. Every test that
-# exists natively must run, less the lines of ci/windows/exclusions.txt.
+# Windows, under wine: the unit tests, the suite, the switch itself and overflows, debug and by
+# the stub. Every test that exists natively must run, less the lines of
+# ci/windows/exclusions.txt.
 #   ci/windows.sh
 . "$(dirname "$0")/lib.sh"
 target=$WINDOWS
@@ -24,27 +25,34 @@ end_wine() {
 trap end_wine EXIT
 wineboot --init >"$work/boot.log" 2>&1 || die "wine does not start: $(cat "$work/boot.log")"
 
-# Prints the name of each test.
+programs=(--package siding --lib --test suite --test machine --test children)
+
+# Prints the name of each test, after that of its program.
 names() { # <target> [flags for the tests ...]
     local listing on=$1
     shift
-    listing=$(cargo test --package siding --lib --test suite --target "$on" -- "$@" --list 2>&1) ||
+    listing=$(cargo test "${programs[@]}" --target "$on" -- "$@" --list 2>&1) ||
         die "$on: cannot list the tests: $listing"
-    sed -n 's/: test\r*$//p' <<<"$listing" | sort
+    awk '/^ +Running / { program = $2 == "unittests" ? $3 : $2; gsub(/.*\/|\.rs$/, "", program) }
+         sub(/: test\r*$/, "") { print program "::" $0 }' <<<"$listing" | sort
 }
 
-# What has to run: natively listed, less the exclusions.
+# What has to run: natively listed, less the exclusions, and what exists there alone.
 expected=$(names "$NATIVE")
 skips=(--exact)
 excluded=0
 while read -r name _; do
+    if [[ $name == +* ]]; then
+        expected=$(sort <<<"$expected"$'\n'"${name#+}")
+        continue
+    fi
     pattern=${name#-}
     gone=$(awk -v name="${pattern%\*}" -v all="$pattern" \
         '$0 == all || all != name && index($0, name) == 1' <<<"$expected")
     [[ -n $gone ]] || die "ci/windows/exclusions.txt names $pattern, which is no test"
     expected=$(grep -vxFf <(echo "$gone") <<<"$expected")
     excluded=$((excluded + $(wc -l <<<"$gone")))
-    [[ $name == -* ]] || skips+=(--skip "$name")
+    [[ $name == -* ]] || skips+=(--skip "${name#*::}")
 done < <(grep -v '^#' ci/windows/exclusions.txt)
 
 run() { # <variant>
@@ -53,8 +61,8 @@ run() { # <variant>
     diff <(echo "$expected") <(echo "$listed") >"$log" ||
         die "the tests differ from the native ones (<) less ci/windows/exclusions.txt:
 $(grep '^[<>]' "$log")"
-    timeout --kill-after=10 "$LIMIT" cargo test --package siding --lib --test suite \
-        --target "$target" -- "${skips[@]}" >"$log" 2>&1 || { cat "$log"; die "$1: cargo test failed"; }
+    timeout --kill-after=10 "$LIMIT" cargo test "${programs[@]}" --target "$target" \
+        -- "${skips[@]}" >"$log" 2>&1 || { cat "$log"; die "$1: cargo test failed"; }
     passed=$(awk '/^test result: / { passed += $4 } END { print passed + 0 }' "$log")
     count=$(wc -l <<<"$listed")
     ((passed == count)) || die "$1: $count tests listed, $passed passed"

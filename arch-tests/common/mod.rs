@@ -2,82 +2,39 @@
 #![allow(unsafe_code, reason = "forks")]
 #![allow(dead_code, reason = "each file uses its own part")]
 
-use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Mutex;
 
+#[cfg_attr(unix, path = "fork.rs")]
+#[cfg_attr(windows, path = "spawn.rs")]
+mod child;
 pub mod errno;
+
+pub use child::fork_and_listen;
 
 /// How a child process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// With this code: 0 if its closure returned, 101 if it panicked.
     Exited(i32),
-    /// By this signal.
+    /// By this signal; on Windows, where there is none, by an exception that comes close.
     Killed(i32),
 }
 
 /// Runs `f` in a forked child (not in a new process image, which qemu-user cannot start)
-/// and says how that ended.
+/// and says how that ended. Windows does not fork: see `spawn.rs`.
 pub fn fork(f: impl FnOnce()) -> Ending {
     fork_and_listen(f).0
 }
 
-/// As [`fork`], with what the child wrote to stderr.
-///
-/// A test file that forks does little else: the child finds only those locks free which no
-/// other thread held when it was born.
-pub fn fork_and_listen(f: impl FnOnce()) -> (Ending, String) {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-
-    let (mut read, write) = io::pipe().expect("a pipe can be had");
-    // SAFETY: the child does what a single-threaded process may, and never returns.
-    let pid = unsafe { libc::fork() };
-    assert_ne!(pid, -1, "cannot fork: {}", io::Error::last_os_error());
-    if pid == 0 {
-        // The child may fork in turn.
-        drop(guard);
-        become_child(write.as_raw_fd(), f);
-    }
-    drop(write);
-    let mut said = Vec::new();
-    read.read_to_end(&mut said).expect("a pipe can be read");
-    (wait_for(pid), String::from_utf8_lossy(&said).into_owned())
-}
-
-fn become_child(stderr: i32, f: impl FnOnce()) -> ! {
-    let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a valid limit.
-    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &no_core) };
-    // A child that hangs is killed, and its test fails.
-    // SAFETY: no preconditions.
-    unsafe { libc::alarm(60) };
-    // SAFETY: both descriptors are open.
-    unsafe { libc::dup2(stderr, libc::STDERR_FILENO) };
-    let outcome = panic::catch_unwind(AssertUnwindSafe(f));
-    if let Err(payload) = &outcome {
-        // What the panic hook printed was captured by the test harness, in this process.
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or(payload.downcast_ref::<&str>().copied());
-        let _ = writeln!(io::stderr(), "{}", text.unwrap_or("a panic without a message"));
-    }
-    let code = if outcome.is_ok() { 0 } else { 101 };
-    // SAFETY: no preconditions.
-    unsafe { libc::_exit(code) }
-}
-
-fn wait_for(pid: i32) -> Ending {
-    let mut status = 0;
-    // SAFETY: an integer to write to.
-    let waited = unsafe { libc::waitpid(pid, &mut status, 0) };
-    assert_eq!(waited, pid, "cannot wait: {}", io::Error::last_os_error());
-    if libc::WIFSIGNALED(status) {
-        Ending::Killed(libc::WTERMSIG(status))
-    } else {
-        Ending::Exited(libc::WEXITSTATUS(status))
-    }
+/// Runs `f` in the child; returns the code to exit with.
+fn run(f: impl FnOnce()) -> i32 {
+    let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) else { return 0 };
+    // What the panic hook printed was captured by the test harness, in this process.
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or(payload.downcast_ref::<&str>().copied());
+    let _ = writeln!(io::stderr(), "{}", text.unwrap_or("a panic without a message"));
+    101
 }
 
 /// Asserts that `test` does not panic, in a child.

@@ -1,0 +1,270 @@
+//! Windows: the thread's block (TEB) says which stack the thread is on. Each side of a switch
+//! finds its own words there; and, with the option, its own control words of floating point.
+
+use std::arch::asm;
+use std::cell::Cell;
+use std::hint::black_box;
+use std::ops::Range;
+use std::rc::Rc;
+
+use siding::coroutine::{Coroutine, CoroutineState, Yielder};
+use siding::job::{self, Options, Progress};
+use siding::stack::Stack;
+
+use super::{Side, TRIPS, new_stack};
+use crate::arch;
+
+/// The words that a switch exchanges.
+const NAMES: [&str; 5] =
+    ["ExceptionList", "StackBase", "StackLimit", "DeallocationStack", "GuaranteedStackBytes"];
+const OFFSETS: [usize; 5] = [0, 0x08, 0x10, 0x1478, 0x1748];
+const STACK_BASE: usize = 1;
+const STACK_LIMIT: usize = 2;
+const DEALLOCATION_STACK: usize = 3;
+const GUARANTEED: usize = 4;
+
+fn words() -> [usize; 5] {
+    OFFSETS.map(|offset| {
+        let word;
+        // SAFETY: reads a word of the thread's block.
+        unsafe {
+            asm!("mov {}, gs:[{}]", out(reg) word, in(reg) offset, options(nostack, readonly));
+        }
+        word
+    })
+}
+
+fn set_words(words: [usize; 5]) {
+    for (offset, word) in OFFSETS.into_iter().zip(words) {
+        // SAFETY: the words differ from what they were by some bytes at most, which nobody
+        // notices who raises no exception.
+        unsafe { asm!("mov gs:[{}], {}", in(reg) offset, in(reg) word, options(nostack)) };
+    }
+}
+
+/// Whether the words describe a stack on which we are.
+fn describe_this_stack(words: &[usize; 5]) -> bool {
+    let sp = arch::stack_pointer();
+    words[DEALLOCATION_STACK] <= words[STACK_LIMIT]
+        && (words[STACK_LIMIT]..words[STACK_BASE]).contains(&sp)
+}
+
+/// The words of this side, changed a little, lest they be the same on two sides or at two times.
+pub(super) struct Varied {
+    original: [usize; 5],
+    varied: [usize; 5],
+}
+
+impl Varied {
+    pub(super) fn new(random: u64) -> Result<Self, String> {
+        touch_the_stack_below();
+        let original = words();
+        if !describe_this_stack(&original) {
+            return Err(format!("{NAMES:?} do not describe the stack: {original:x?}"));
+        }
+        let mut bits = random as usize;
+        let varied = original.map(|word| {
+            bits >>= 4;
+            word ^ bits & 15
+        });
+        set_words(varied);
+        Ok(Varied { original, varied })
+    }
+
+    pub(super) fn put_back(self) -> Result<(), String> {
+        let found = words();
+        set_words(self.original);
+        if found == self.varied {
+            return Ok(());
+        }
+        Err(format!("{NAMES:?} were {:x?} and became {found:x?}", self.varied))
+    }
+}
+
+/// The stack of a thread grows, which changes the words: before they are looked at, please.
+#[inline(never)]
+fn touch_the_stack_below() {
+    black_box(&mut [0_u8; 16 << 10]);
+}
+
+/// What the words say inside, on a stack in this range.
+#[track_caller]
+fn check_inside(stack: &Range<usize>) {
+    let words = words();
+    assert!(describe_this_stack(&words), "{words:x?} in {stack:x?}");
+    assert!(stack.contains(&(words[STACK_BASE] - 1)), "{words:x?} in {stack:x?}");
+    assert_eq!([words[STACK_LIMIT], words[DEALLOCATION_STACK]], [stack.start; 2]);
+    assert_eq!(words[GUARANTEED], 0);
+}
+
+type Looker = Coroutine<(), (), ()>;
+
+/// A coroutine that looks at the words at every turn, and when it unwinds.
+fn looker() -> Looker {
+    struct AtEnd(Range<usize>);
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            check_inside(&self.0);
+        }
+    }
+    let stack = new_stack();
+    let range = stack.bottom().addr()..stack.top().addr();
+    let body = move |yielder: &Yielder<(), ()>, ()| {
+        let at_end = AtEnd(range);
+        loop {
+            check_inside(&at_end.0);
+            yielder.suspend(());
+        }
+    };
+    Coroutine::with_stack(stack, body).expect("large enough")
+}
+
+#[test]
+fn inside_it_describes_the_stack_of_the_coroutine_outside_that_of_the_thread() {
+    touch_the_stack_below();
+    let before = words();
+    assert!(describe_this_stack(&before), "{before:x?}");
+    let mut looker = looker();
+    for _ in 0..TRIPS {
+        assert!(matches!(looker.resume(()), CoroutineState::Yielded(())));
+        assert_eq!(words(), before);
+    }
+    drop(looker);
+    assert_eq!(words(), before);
+}
+
+#[test]
+fn it_describes_each_stack_of_nested_coroutines() {
+    let mut inner = looker();
+    let stack = new_stack();
+    let range = stack.bottom().addr()..stack.top().addr();
+    let body = move |yielder: &Yielder<(), ()>, ()| {
+        for _ in 0..100 {
+            check_inside(&range);
+            inner.resume(());
+            check_inside(&range);
+            yielder.suspend(());
+        }
+        drop(inner);
+        check_inside(&range);
+    };
+    let before = words();
+    let mut outer = Coroutine::with_stack(stack, body).expect("large enough");
+    while let CoroutineState::Yielded(()) = outer.resume(()) {
+        assert_eq!(words(), before);
+    }
+    assert_eq!(words(), before);
+}
+
+/// After a panic, too, which is raised and caught on the job's stack.
+#[test]
+fn inside_it_describes_the_stack_of_the_job_outside_that_of_the_thread() {
+    let before = words();
+    let body = || {
+        let first = words();
+        assert!(describe_this_stack(&first), "{first:x?}");
+        job::pause().expect("not cancelled");
+        let caught = std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new(())));
+        assert!(caught.is_err());
+        assert_eq!(words(), first);
+        first
+    };
+    let Ok(Progress::Paused(job)) = job::start(body) else { panic!("it pauses") };
+    assert_eq!(words(), before);
+    let Progress::Finished(inside) = job.resume() else { panic!("it finishes") };
+    assert_eq!(words(), before);
+    assert_ne!(inside, before);
+}
+
+/// The control bits of MXCSR and the x87 control word, without what would raise exceptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Control {
+    mxcsr: u32,
+    x87: u16,
+}
+
+impl Control {
+    const MXCSR_BITS: u32 = 0xffc0;
+    const MXCSR_MASKS: u32 = 0x1f80;
+    const X87_MASKS: u16 = 0x003f;
+
+    /// Rounding, denormals and precision at random.
+    fn random(side: &mut Side) -> Self {
+        let bits = side.random();
+        let precision = [0x000, 0x200, 0x300][bits as usize % 3];
+        Control {
+            mxcsr: Self::MXCSR_MASKS | bits as u32 & 0xe040,
+            x87: Self::X87_MASKS | precision | bits as u16 & 0x0c00,
+        }
+    }
+
+    fn read() -> Self {
+        let (mut mxcsr, mut x87) = (0_u32, 0_u16);
+        // SAFETY: stores to the two integers.
+        unsafe {
+            asm!(
+                "stmxcsr [{}]",
+                "fnstcw [{}]",
+                in(reg) &raw mut mxcsr,
+                in(reg) &raw mut x87,
+                options(nostack),
+            );
+        }
+        Control { mxcsr: mxcsr & Self::MXCSR_BITS, x87: x87 & (Self::X87_MASKS | 0x0f00) }
+    }
+
+    fn set(self) {
+        // SAFETY: no exception is unmasked, and no reserved bit set.
+        unsafe {
+            asm!(
+                "ldmxcsr [{}]",
+                "fldcw [{}]",
+                in(reg) &raw const self.mxcsr,
+                in(reg) &raw const self.x87,
+                options(nostack),
+            );
+        }
+    }
+}
+
+/// Puts back the words of the thread.
+struct PutBack(Control);
+
+impl Drop for PutBack {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+#[test]
+fn each_side_of_a_job_with_control_words_of_its_own_finds_them_again() {
+    let put_back = PutBack(Control::read());
+    let over = Rc::new(Cell::new(false));
+    let body = {
+        let over = over.clone();
+        move || {
+            let mut side = Side::new(2);
+            while !over.get() {
+                let mine = Control::random(&mut side);
+                mine.set();
+                job::pause().expect("not cancelled");
+                assert_eq!(Control::read(), mine, "inside");
+            }
+        }
+    };
+    let mut side = Side::new(1);
+    let mine = Control::random(&mut side);
+    mine.set();
+    let mut progress = Options::new().save_fp_control(true).start(body).expect("a job");
+    assert_eq!(Control::read(), mine, "outside, at the start");
+    for trip in 0..TRIPS {
+        let Progress::Paused(job) = progress else { panic!("it pauses") };
+        over.set(trip == TRIPS - 1);
+        let mine = Control::random(&mut side);
+        mine.set();
+        progress = job.resume();
+        assert_eq!(Control::read(), mine, "outside");
+    }
+    assert!(matches!(progress, Progress::Finished(())));
+    drop(put_back);
+}
