@@ -133,6 +133,22 @@ unsafe fn looks(word: Word, _: usize, link: *mut Link) -> Words {
 }
 }
 
+/// A job that leaves nothing in the registers that its resumer has to find again.
+#[unsafe(naked)]
+unsafe extern "sysv64-unwind" fn scrambles(_: Word, _: usize, _: *mut Link) -> Words {
+    naked_asm!(
+        "xor eax, eax",
+        "mov rbx, rax",
+        "mov r12, rax",
+        "mov r13, rax",
+        "mov r14, rax",
+        "mov r15, rax",
+        "mov edx, {}",
+        "ret",
+        const FINISHED,
+    )
+}
+
 /// Resumes a job by `resume`, the stub or what goes on there.
 fn resume_by(resume: *const (), side: &mut Side, link: *mut Link, word: usize) -> usize {
     let mut came_back = ptr::null_mut::<Link>();
@@ -273,7 +289,7 @@ fn from_each_instruction_of_resume_its_caller_is_found() {
     let stack = new_stack();
     let link = new_link(&stack);
     let mut side = Side::new(1);
-    start(link, looks, link.addr());
+    start(link, scrambles, link.addr());
     let values = &raw const side.values;
     steps(this_stack(), values, || {
         assert_eq!(resume_by(step_resume as *const (), &mut side, link, 0), FINISHED);

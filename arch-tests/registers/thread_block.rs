@@ -87,36 +87,43 @@ fn touch_the_stack_below() {
     black_box(&mut [0_u8; 16 << 10]);
 }
 
-/// What the words say inside, on a stack in this range.
+/// Whether the words are right inside, on a stack in this range.
+fn are_right_inside(words: &[usize; 5], stack: &Range<usize>) -> bool {
+    describe_this_stack(words)
+        && stack.contains(&(words[STACK_BASE] - 1))
+        && [words[STACK_LIMIT], words[DEALLOCATION_STACK]] == [stack.start; 2]
+        && words[GUARANTEED] == 0
+}
+
 #[track_caller]
 fn check_inside(stack: &Range<usize>) {
     let words = words();
-    assert!(describe_this_stack(&words), "{words:x?} in {stack:x?}");
-    assert!(stack.contains(&(words[STACK_BASE] - 1)), "{words:x?} in {stack:x?}");
-    assert_eq!([words[STACK_LIMIT], words[DEALLOCATION_STACK]], [stack.start; 2]);
-    assert_eq!(words[GUARANTEED], 0);
+    assert!(are_right_inside(&words, stack), "{words:x?} in {stack:x?}");
 }
 
 type Looker = Coroutine<(), (), ()>;
 
-/// A coroutine that looks at the words at every turn, and when it unwinds.
-fn looker() -> Looker {
-    struct AtEnd(Range<usize>);
+/// A coroutine that looks at the words at every turn; and when it unwinds, says whether they
+/// are right then.
+fn looker() -> (Looker, Rc<Cell<bool>>) {
+    struct AtEnd(Range<usize>, Rc<Cell<bool>>);
     impl Drop for AtEnd {
         fn drop(&mut self) {
-            check_inside(&self.0);
+            self.1.set(are_right_inside(&words(), &self.0));
         }
     }
     let stack = new_stack();
     let range = stack.bottom().addr()..stack.top().addr();
+    let right = Rc::new(Cell::new(false));
+    let at_end = AtEnd(range, right.clone());
     let body = move |yielder: &Yielder<(), ()>, ()| {
-        let at_end = AtEnd(range);
+        let at_end = at_end;
         loop {
             check_inside(&at_end.0);
             yielder.suspend(());
         }
     };
-    Coroutine::with_stack(stack, body).expect("large enough")
+    (Coroutine::with_stack(stack, body).expect("large enough"), right)
 }
 
 #[test]
@@ -124,18 +131,19 @@ fn inside_it_describes_the_stack_of_the_coroutine_outside_that_of_the_thread() {
     touch_the_stack_below();
     let before = words();
     assert!(describe_this_stack(&before), "{before:x?}");
-    let mut looker = looker();
+    let (mut looker, right_at_end) = looker();
     for _ in 0..TRIPS {
         assert!(matches!(looker.resume(()), CoroutineState::Yielded(())));
         assert_eq!(words(), before);
     }
     drop(looker);
     assert_eq!(words(), before);
+    assert!(right_at_end.get());
 }
 
 #[test]
 fn it_describes_each_stack_of_nested_coroutines() {
-    let mut inner = looker();
+    let (mut inner, right_at_end) = looker();
     let stack = new_stack();
     let range = stack.bottom().addr()..stack.top().addr();
     let body = move |yielder: &Yielder<(), ()>, ()| {
@@ -146,6 +154,7 @@ fn it_describes_each_stack_of_nested_coroutines() {
             yielder.suspend(());
         }
         drop(inner);
+        assert!(right_at_end.get());
         check_inside(&range);
     };
     let before = words();
