@@ -5,23 +5,21 @@
 //! stubs by their link names) and through the public API.
 #![allow(unsafe_code)]
 
-use std::array;
 use std::hint::black_box;
 use std::ptr;
 
 use siding::coroutine::{Coroutine, CoroutineState, Yielder};
 use siding::stack::{GuardedStack, Stack, StackConfig};
 
-use self::machine::{
-    FP, FP_ABOVE_PAIR, FillCallStore, NAMES, RESERVED, Values, fill_call_store,
-    fill_call_store_stub, sp_and_fp,
-};
+use self::machine::{FP_ABOVE_PAIR, sp_and_fp};
+use self::side::Side;
 use self::storm::Storm;
-use crate::arch::{self, Entry, Landed, Link, Record, STACK_ALIGN, Word, Words, asm_abi};
+use crate::arch::{self, Entry, Landed, Link, STACK_ALIGN, Word, Words, asm_abi};
 
 #[cfg(windows)]
 mod frames;
 mod machine;
+mod side;
 #[cfg_attr(windows, path = "registers/no_storm.rs")]
 mod storm;
 #[cfg(windows)]
@@ -39,90 +37,6 @@ const PAUSED: usize = 1;
 const FINISHED: usize = 2;
 /// The word is a `Box<String>`: which registers the job found changed.
 const LOST: usize = 3;
-
-/// One side of a switch: fresh values for its registers at every crossing.
-struct Side {
-    state: u64,
-    values: Values,
-}
-
-impl Side {
-    fn new(seed: usize) -> Self {
-        Side { state: seed as u64 | 1, values: [0; NAMES.len()] }
-    }
-
-    /// xorshift64.
-    fn random(&mut self) -> u64 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        self.state
-    }
-
-    /// Calls `body(arguments...)` with every register of [`NAMES`] filled. An error names
-    /// those that came back with another value.
-    ///
-    /// # Safety
-    /// `body` is a function with the C ABI that may be called with these arguments, and
-    /// returns `Words`.
-    unsafe fn call(&mut self, body: *const (), arguments: [usize; 6]) -> Result<Words, String> {
-        // SAFETY: forwarded.
-        unsafe { self.call_by(fill_call_store, body, arguments) }
-    }
-
-    /// As [`call`](Self::call), what has the ABI of the assembly: [`asm_abi`].
-    ///
-    /// # Safety
-    /// The same.
-    unsafe fn call_stub(
-        &mut self,
-        body: *const (),
-        arguments: [usize; 6],
-    ) -> Result<Words, String> {
-        // SAFETY: forwarded.
-        unsafe { self.call_by(fill_call_store_stub, body, arguments) }
-    }
-
-    /// # Safety
-    /// `fill_call_store` can call `body` with these arguments.
-    unsafe fn call_by(
-        &mut self,
-        fill_call_store: FillCallStore,
-        body: *const (),
-        arguments: [usize; 6],
-    ) -> Result<Words, String> {
-        self.values = array::from_fn(|_| self.random());
-        let mut found = self.values;
-        #[cfg(windows)]
-        let block = thread_block::Varied::new(self.random())?;
-        // SAFETY: forwarded.
-        let words = unsafe { fill_call_store(&mut found, body, &arguments) };
-        #[cfg(windows)]
-        block.put_back()?;
-        if found == self.values {
-            return Ok(words);
-        }
-        let lost = |i: &usize| found[*i] != self.values[*i];
-        let report = |i| format!("{}: {:#x} became {:#x}; ", NAMES[i], self.values[i], found[i]);
-        Err((0..NAMES.len()).filter(lost).map(report).collect())
-    }
-
-    /// Whether the record filled during the last call holds the registers of the caller.
-    fn compare(&self, record: *const Record) -> Result<(), String> {
-        if cfg!(siding_ucontext) {
-            return Ok(()); // They are elsewhere.
-        }
-        // SAFETY: the record is part of a valid link, and no switch is under way.
-        let Record { reserved, fp, .. } = unsafe { &*record };
-        let expected = [self.values[RESERVED] as usize, self.values[FP] as usize];
-        let found = [*reserved, *fp];
-        if found == expected {
-            Ok(())
-        } else {
-            Err(format!("record: {found:x?} instead of {expected:x?}"))
-        }
-    }
-}
 
 /// What one crossing takes along, and what it brings back.
 struct Crossing {

@@ -13,7 +13,9 @@ use windows_sys::Win32::System::Diagnostics::Debug::{
     UNW_FLAG_NHANDLER,
 };
 
+use super::machine::{NAMES, Values, fill_call_store_stub};
 use super::*;
+use crate::arch::Record;
 
 /// The caller of the frame that `context` is in.
 fn caller(context: &CONTEXT) -> CONTEXT {
