@@ -9,8 +9,8 @@ use std::ops::Range;
 use windows_sys::Win32::Foundation::EXCEPTION_SINGLE_STEP;
 use windows_sys::Win32::System::Diagnostics::Debug::{
     AddVectoredExceptionHandler, CONTEXT, EXCEPTION_CONTINUE_EXECUTION, EXCEPTION_CONTINUE_SEARCH,
-    EXCEPTION_POINTERS, RemoveVectoredExceptionHandler, RtlLookupFunctionEntry, RtlVirtualUnwind,
-    UNW_FLAG_NHANDLER,
+    EXCEPTION_POINTERS, EXCEPTION_RECORD, RemoveVectoredExceptionHandler, RtlLookupFunctionEntry,
+    RtlVirtualUnwind, UNW_FLAG_NHANDLER,
 };
 
 use super::machine::{NAMES, Values, fill_call_store_stub};
@@ -337,4 +337,58 @@ fn resume_inline(link: *mut Link, word: usize) -> usize {
     let crossing = Crossing { link, word: from_word(landed.word), tag: landed.tag };
     fail_if_lost(&crossing);
     crossing.tag
+}
+
+/// Resumes `link` by the stub. Returns 0; or 1, if there is an exception meanwhile.
+#[unsafe(naked)]
+unsafe extern "C" fn resume_or_catch(link: *mut Link) -> usize {
+    naked_asm!(
+        ".seh_proc {this}",
+        ".seh_handler {handler}, @except",
+        "push rdi",
+        ".seh_pushreg rdi",
+        "push rsi",
+        ".seh_pushreg rsi",
+        "sub rsp, 40",
+        ".seh_stackalloc 40",
+        ".seh_endprologue",
+        "mov rdx, rcx",
+        "call {stub}",
+        "xor eax, eax",
+        "jmp {end}",
+        ".seh_endproc",
+        this = sym resume_or_catch,
+        handler = sym catch,
+        stub = sym stub_resume,
+        end = sym end_of_resume_or_catch,
+    )
+}
+
+/// Its end, from where on eax is the result.
+#[unsafe(naked)]
+unsafe extern "C" fn end_of_resume_or_catch() {
+    naked_asm!("add rsp, 40", "pop rsi", "pop rdi", "ret")
+}
+
+/// The handler of [`resume_or_catch`]: has it return 1.
+unsafe extern "C" fn catch(
+    _: *mut EXCEPTION_RECORD,
+    frame: u64,
+    context: *mut CONTEXT,
+    _: *mut (),
+) -> i32 {
+    const CONTINUE_EXECUTION: i32 = 0;
+    // SAFETY: the system's, for this call.
+    let context = unsafe { &mut *context };
+    context.Rip = end_of_resume_or_catch as *const () as u64;
+    (context.Rsp, context.Rax) = (frame, 1);
+    CONTINUE_EXECUTION
+}
+
+#[test]
+fn an_exception_in_the_stub_finds_the_handler_of_its_caller() {
+    let stack = new_stack();
+    let guard = stack.bottom().wrapping_sub(64).cast::<Link>();
+    // SAFETY: the stub fails before it does anything, and who fails is caught.
+    assert_eq!(unsafe { resume_or_catch(guard) }, 1);
 }
