@@ -193,14 +193,15 @@ fn legend(area: &Area, names: &[&str], colour: impl Fn(&str) -> RGBColor) -> Res
 
 /// Bars: for each case one of each architecture.
 fn instructions(directory: &Path) -> Result<()> {
-    const TARGETS: [(&str, RGBColor); 6] = [
+    const TARGETS: [(&str, RGBColor); 7] = [
         ("x86_64", RGBColor(0, 114, 178)),
         ("aarch64", RGBColor(213, 94, 0)),
         ("riscv64gc", RGBColor(0, 158, 115)),
         ("i686", RGBColor(86, 180, 233)),
         ("armv7", RGBColor(230, 159, 0)),
-        // Last: it lacks the last cases.
+        // Last: they lack the last cases.
         ("s390x", RGBColor(204, 121, 167)),
+        ("powerpc64le", RGBColor(86, 86, 86)),
     ];
     let mut counts: Vec<(String, Vec<f64>)> = Vec::new();
     for (arch, _) in TARGETS {
