@@ -132,7 +132,8 @@ profile() {
     through=$(awk 'BEGIN { RS = "" } /_trampoline.*siding::scheduler.*start_thread/' "$work/samples" |
         grep -c trampoline || true)
     ((through > 100)) || die "only $through samples go from a job through the switch to its thread"
-    tools/flamegraph.py <"$work/samples" | grep -q '<title>siding_.*_trampoline: ' || die "no trampoline in the flame graph"
+    tools/flamegraph.py <"$work/samples" >"$work/flames.svg" || die "no flame graph"
+    grep -q '<title>siding_.*_trampoline: ' "$work/flames.svg" || die "no trampoline in the flame graph"
     echo "a profile: $through samples of jobs go on in whoever runs them"
 }
 
