@@ -18,7 +18,6 @@ mod offload_edges;
 mod scheduler_edges;
 mod soundness;
 mod stats;
-#[cfg(feature = "scheduler")]
 #[path = "common/stream.rs"]
 mod stream;
 mod threads;
