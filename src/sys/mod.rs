@@ -4,7 +4,7 @@
 //! # Safety
 //!
 //! Each function checks or owns what the system call needs; errors come back as
-//! [`io::Error`].
+//! [`std::io::Error`].
 #![allow(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
