@@ -276,6 +276,7 @@ mod pool {
         });
     }
 
+    #[cfg_attr(target_os = "openbsd", expect(deprecated, reason = "gone; nor is it called there"))]
     fn is_resident(address: *mut u8) -> bool {
         let page = address.with_addr(address.addr() & !4095);
         let mut answer = 0_u8;

@@ -36,6 +36,13 @@ COMPILED=(
     x86_64-unknown-freebsd
 )
 
+# The same, and rustup has no std for these: it is built first.
+COMPILED_WITH_STD=(
+    aarch64-unknown-freebsd
+    x86_64-unknown-openbsd
+    aarch64-unknown-openbsd
+)
+
 # What Rust calls the architecture of a target.
 arch_of() { # <target>
     case $1 in

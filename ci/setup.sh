@@ -99,8 +99,8 @@ for component in rustfmt clippy; do
     rustup component list --installed | grep -q "^$component" ||
         rustup component add "$component" || die "rustup has no component $component"
 done
-if [[ " $* " == *" tools "* ]]; then
-    # Miri, and ThreadSanitizer's own std.
+if [[ " $* " =~ " "(tools|systems)" " ]]; then
+    # Miri, ThreadSanitizer's own std, and that of systems for which rustup has none.
     components=$(rustup +nightly component list --installed 2>/dev/null || true)
     for component in miri rust-src; do
         grep -q "^$component" <<<"$components" ||
