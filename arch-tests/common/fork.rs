@@ -4,13 +4,18 @@ use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::sync::Mutex;
 
-use super::{Ending, run};
+use super::{Closure, Ending, run};
 
 /// As [`fork`](super::fork), with what the child wrote to stderr.
 ///
 /// A test file that forks does little else: the child finds only those locks free which no
 /// other thread held when it was born.
 pub fn fork_and_listen(f: impl FnOnce()) -> (Ending, String) {
+    // Compiled once, not once for each test.
+    in_child(Box::new(f))
+}
+
+fn in_child(f: Closure<'_>) -> (Ending, String) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
 
@@ -29,7 +34,7 @@ pub fn fork_and_listen(f: impl FnOnce()) -> (Ending, String) {
     (wait_for(pid), String::from_utf8_lossy(&said).into_owned())
 }
 
-fn become_child(stderr: i32, f: impl FnOnce()) -> ! {
+fn become_child(stderr: i32, f: Closure<'_>) -> ! {
     let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid limit.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &no_core) };

@@ -27,8 +27,11 @@ pub fn fork(f: impl FnOnce()) -> Ending {
     fork_and_listen(f).0
 }
 
+/// What a child runs.
+type Closure<'a> = Box<dyn FnOnce() + 'a>;
+
 /// Runs `f` in the child; returns the code to exit with.
-fn run(f: impl FnOnce()) -> i32 {
+fn run(f: Closure<'_>) -> i32 {
     let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) else { return 0 };
     // What the panic hook printed was captured by the test harness, in this process.
     let text = payload.downcast_ref::<String>().map(String::as_str);

@@ -24,7 +24,7 @@ pub fn fork_and_listen<F: FnOnce()>(f: F) -> (Ending, String) {
         static CALLED: AtomicBool = AtomicBool::new(false);
         assert!(!CALLED.swap(true, Relaxed), "which call of it?");
         eprintln!("{BEGIN}");
-        process::exit(RAN + run(f));
+        process::exit(RAN + run(Box::new(f)));
     }
     let Output { status, stderr, .. } = Command::new(env::current_exe().expect("it has a path"))
         .args(["--exact", &test_of::<F>(), "--nocapture", "--test-threads=1"])

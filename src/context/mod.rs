@@ -126,9 +126,9 @@ impl<X> Context<X> {
     }
 
     /// As [`Control::check_room`].
-    pub(crate) fn check_room<F, R>(&self) -> Result<(), StackError> {
+    pub(crate) fn check_room(&self, needed: usize) -> Result<(), StackError> {
         // SAFETY: the control block is valid as long as the context.
-        unsafe { self.0.as_ref() }.check_room::<F, R>()
+        unsafe { self.0.as_ref() }.check_room(needed)
     }
 
     /// Gives up ownership, to be taken up again by [`from_raw`](Self::from_raw).
@@ -146,13 +146,9 @@ impl<X> Context<X> {
 }
 
 impl<X> Control<X> {
-    /// Whether the captures of a closure `F` and its result `R` leave enough of the stack.
-    /// They need their room more than once: in the slot, and in the frames that are called
-    /// or return, which an unoptimized build does not merge.
-    #[inline(always)]
-    pub(crate) fn check_room<F, R>(&self) -> Result<(), StackError> {
-        let slot = size_of::<Slot<F, R>>().saturating_add(align_of::<Slot<F, R>>());
-        let needed = slot.saturating_mul(if cfg!(debug_assertions) { 6 } else { 2 });
+    /// Whether what [`room`] found leaves enough of the stack.
+    #[inline]
+    pub(crate) fn check_room(&self, needed: usize) -> Result<(), StackError> {
         if needed <= SMALL_SLOT {
             return Ok(());
         }
@@ -192,10 +188,18 @@ impl<X> Control<X> {
     }
 }
 
+/// How much of a stack the captures of a closure `F` and its result `R` need, in bytes. That
+/// is more than once their size: in the slot, and in the frames that are called or return,
+/// which an unoptimized build does not merge.
+pub(crate) const fn room<F, R>() -> usize {
+    let slot = size_of::<Slot<F, R>>().saturating_add(align_of::<Slot<F, R>>());
+    slot.saturating_mul(if cfg!(debug_assertions) { 6 } else { 2 })
+}
+
 /// Readies a context to run `closure(word, tag, control)` when first resumed.
 ///
 /// # Safety
-/// [`check_room`](Control::check_room) agreed to closures as large as this one. The
+/// [`check_room`](Control::check_room) agreed to the [`room`] of closures like this one. The
 /// context is owned by the caller and not paused: it is new, or what it ran has ended.
 #[inline(always)]
 pub(crate) unsafe fn arm<X, F, R>(control: NonNull<Control<X>>, closure: F)
@@ -381,34 +385,31 @@ where
     // SAFETY: the trampoline passes the link, which is the first field of the block.
     let control = unsafe { NonNull::new_unchecked(link.cast::<Control<X>>()) };
     let slot = slot::<X, F, R>(control);
-    // Taken and put back on the inside, so that large ones are moved no more than needed.
     let run = move || {
+        if tag == tag::UNWIND {
+            // What has not begun needs no unwinding, so this works with `panic = "abort"` too.
+            // SAFETY: `arm` put the closure there, and it is not run.
+            unsafe { slot.cast::<F>().drop_in_place() };
+            return;
+        }
+        // Taken and put back on the inside, so that large ones are moved no more than needed.
         // SAFETY: `arm` put the closure there; it is taken once, before anything else.
         let closure = unsafe { slot.cast::<F>().read() };
         let result = ManuallyDrop::new(closure(word, tag, control));
         // SAFETY: the closure has left the slot, which has room for its result.
         unsafe { slot.cast().write(result) };
     };
-    // What has not begun needs no unwinding, so this works with `panic = "abort"` too.
-    // SAFETY: `arm` put the closure there, and it is not run.
-    let discard = move || unsafe { slot.cast::<F>().drop_in_place() };
     // switch 6/7: the job runs; its panic must not reach the trampoline.
-    let payload: Payload = if tag == tag::UNWIND {
-        match unwinding::catch(discard) {
-            Ok(()) => unwinding::forced(),
-            Err(payload) => payload,
+    let payload: Payload = match unwinding::catch(run) {
+        Ok(()) if tag != tag::UNWIND => {
+            // SAFETY: just written.
+            let result = unsafe { slot.cast::<ManuallyDrop<R>>().as_ref() };
+            // SAFETY: not touched until the resumer takes it.
+            let word = unsafe { lend(result) };
+            return Words { word, tag: tag::FINISHED };
         }
-    } else {
-        match unwinding::catch(run) {
-            Ok(()) => {
-                // SAFETY: just written.
-                let result = unsafe { slot.cast::<ManuallyDrop<R>>().as_ref() };
-                // SAFETY: not touched until the resumer takes it.
-                let word = unsafe { lend(result) };
-                return Words { word, tag: tag::FINISHED };
-            }
-            Err(payload) => payload,
-        }
+        Ok(()) => unwinding::forced(),
+        Err(payload) => payload,
     };
     // SAFETY: the closure has left the slot, which has room for a payload.
     unsafe { slot.cast::<Payload>().write(payload) };

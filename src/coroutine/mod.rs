@@ -176,7 +176,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
             Ok(context) => context,
             Err(error) => return Err(Refused { error, closure }),
         };
-        if let Err(error) = context.check_room::<F, Return>() {
+        if let Err(error) = context.check_room(const { context::room::<F, Return>() }) {
             return Err(Refused { error, closure });
         }
         let body = move |word: Word, _: usize, control: NonNull<Control<()>>| {

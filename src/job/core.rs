@@ -185,8 +185,8 @@ impl Raw {
     }
 
     #[inline(always)]
-    pub(super) fn check_room<F, T>(self) -> Result<(), StackError> {
-        self.control().check_room::<F, T>()
+    pub(super) fn check_room(self, needed: usize) -> Result<(), StackError> {
+        self.control().check_room(needed)
     }
 
     /// Readies a free job to run `body` as `options` say.
@@ -198,6 +198,14 @@ impl Raw {
     where
         F: FnOnce() -> T,
     {
+        self.set_up(options);
+        let body = move |_: Word, _: usize, _: NonNull<Control<Core>>| body();
+        // SAFETY: free, by this function's contract; the body captures one closure `F`.
+        unsafe { context::arm(self.0, body) };
+    }
+
+    #[inline]
+    fn set_up(self, options: &Options) {
         let core = self.core();
         core.mode.set(options.cancel);
         core.driven.set(options.driven);
@@ -207,9 +215,6 @@ impl Raw {
         if let Some(ctx) = &options.wait_ctx {
             *core.wait_ctx.borrow_mut() = Some(ctx.clone());
         }
-        let body = move |_: Word, _: usize, _: NonNull<Control<Core>>| body();
-        // SAFETY: free, by this function's contract; the body captures one closure `F`.
-        unsafe { context::arm(self.0, body) };
     }
 
     /// Runs the job until it pauses or ends. The job that came back is in the answer.
@@ -269,6 +274,7 @@ impl Raw {
     /// `queue` outlives the job's run.
     pub(crate) unsafe fn attach(self, inbox: &'static Inbox, token: usize, queue: &Queue) {
         let core = self.core();
+        core.driven.set(true);
         core.driver.set(Some(inbox));
         core.token.set(token);
         core.queue.set(queue);

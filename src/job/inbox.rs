@@ -69,7 +69,7 @@ impl Inbox {
         loop {
             slot.next.store(head, Ordering::Relaxed);
             let new = ptr::from_ref(slot).cast_mut();
-            // SeqCst: against the store to `driver` in `may_sleep`, one of the two sides
+            // SeqCst: against the change of `driver` in `may_sleep`, one of the two sides
             // sees the other's.
             match self.head.compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => break,
@@ -91,7 +91,9 @@ impl Inbox {
     /// Announces that the driver is about to wait for [`event`](Self::event); false if
     /// there is something to take out first. Undone by [`awake`](Self::awake).
     pub(crate) fn may_sleep(&self) -> bool {
-        self.driver.store(ASLEEP, Ordering::SeqCst);
+        // A swap: qemu's aarch64 lets the load pass a store that releases (STLR, LDAR) where the
+        // machine under it does, and a wake was lost once in a million.
+        self.driver.swap(ASLEEP, Ordering::SeqCst);
         self.head.load(Ordering::SeqCst).is_null() || {
             self.awake();
             false

@@ -8,7 +8,7 @@
 use std::panic;
 
 use super::{NotStarted, Options};
-use crate::context::tag;
+use crate::context::{room, tag};
 use crate::stack;
 
 /// Runs `closure` as a job to its end, resuming it whenever it pauses; returns its value and
@@ -27,7 +27,7 @@ where
     T: 'static,
     F: FnOnce() -> T + 'static,
 {
-    let job = match options.reserve::<F, T>() {
+    let job = match options.reserve(room::<F, T>()) {
         Ok(job) => job,
         Err(error) => return Err(NotStarted { error, closure }),
     };

@@ -369,7 +369,7 @@ impl Options {
         closure: F,
         prepare: impl FnOnce(Raw),
     ) -> Result<Progress<T>, NotStarted<F>> {
-        let raw = match self.reserve::<F, T>() {
+        let raw = match self.reserve(const { context::room::<F, T>() }) {
             Ok(raw) => raw,
             Err(error) => return Err(NotStarted { error, closure }),
         };
@@ -380,11 +380,11 @@ impl Options {
         Ok(unsafe { raw.run(tag::GO) })
     }
 
-    /// A free job with room for a closure `F`, to be armed.
+    /// A free job with [`room`](context::room) for a closure, to be armed.
     #[inline]
-    pub(crate) fn reserve<F, T>(&self) -> Result<Raw, StartError> {
+    pub(crate) fn reserve(&self, room: usize) -> Result<Raw, StartError> {
         let raw = pool::take(self.stack)?;
-        match raw.check_room::<F, T>() {
+        match raw.check_room(room) {
             Ok(()) => Ok(raw),
             Err(error) => {
                 pool::put(raw);

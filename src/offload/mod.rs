@@ -93,13 +93,9 @@ impl Workers {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let refuse = |error, closure| Err(NotOffloaded { error, closure: Some(closure) });
-        if self.forks() != sys::fork_generation() {
-            return refuse(OffloadError::Forked, closure);
-        }
-        let signal = match Signal::of_this_job() {
+        let signal = match self.signal() {
             Ok(signal) => signal,
-            Err(error) => return refuse(OffloadError::Wait(error), closure),
+            Err(error) => return Err(NotOffloaded { error, closure: Some(closure) }),
         };
         let stage = Mutex::new(Stage::Waiting(closure));
         let packet = Arc::new(Packet { stage, signal, forks: self.forks() });
@@ -118,6 +114,14 @@ impl Workers {
             };
             return Err(NotOffloaded { error, closure: packet.withdraw() });
         }
+    }
+
+    /// How a worker will tell this job that it is done.
+    fn signal(&self) -> Result<Signal, OffloadError> {
+        if self.forks() != sys::fork_generation() {
+            return Err(OffloadError::Forked);
+        }
+        Signal::of_this_job().map_err(OffloadError::Wait)
     }
 }
 

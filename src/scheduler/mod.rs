@@ -32,6 +32,7 @@ use std::rc::{Rc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::context::room;
 use crate::job::{self, Inbox, NotStarted, Options, Queue, Raw, StartError};
 use crate::sys;
 
@@ -50,7 +51,7 @@ pub use join::{JoinError, JoinHandle};
 pub use room::Config;
 pub use stats::Stats;
 
-use join::{Shared, Tell};
+use join::{Ended, Shared, Tell};
 use poll::Poll;
 use room::Room;
 use tasks::Tasks;
@@ -259,27 +260,36 @@ impl Core {
         T: 'static,
         F: FnOnce() -> T + 'static,
     {
-        if self.forks != sys::fork_generation() {
-            // The parent's: nothing would ever run it.
-            return Err(NotStarted { error: StartError::NoScheduler, closure });
-        }
-        if !self.has_room() {
-            return Err(NotStarted { error: StartError::Full, closure });
-        }
-        let options = options.clone().driven(true);
-        let raw = match options.reserve::<(F, JoinHandle<T>), ()>() {
+        let raw = match self.reserve(options, room::<(F, JoinHandle<T>), ()>()) {
             Ok(raw) => raw,
             Err(error) => return Err(NotStarted { error, closure }),
         };
         let shared = Shared::new(Rc::downgrade(self), raw);
         let result = Rc::clone(&shared);
         // SAFETY: reserved for this closure and one pointer more.
-        unsafe { raw.arm(&options, move || result.finish(closure())) };
-        let token = self.tasks.borrow_mut().insert(raw, Rc::clone(&shared) as _);
-        // SAFETY: the queue lies in `self`, whose drop cancels the job.
-        unsafe { raw.attach(self.inbox, token, &self.queue) };
-        self.queue.push(raw);
+        unsafe { raw.arm(options, move || result.finish(closure())) };
+        self.add(raw, Rc::clone(&shared) as _);
         Ok(JoinHandle::new(shared))
+    }
+
+    /// A job to arm.
+    fn reserve(&self, options: &Options, room: usize) -> Result<Raw, StartError> {
+        if self.forks != sys::fork_generation() {
+            // The parent's: nothing would ever run it.
+            return Err(StartError::NoScheduler);
+        }
+        if !self.has_room() {
+            return Err(StartError::Full);
+        }
+        options.reserve(room)
+    }
+
+    /// From here on an armed job is this scheduler's.
+    fn add(&self, job: Raw, ended: Rc<dyn Ended>) {
+        let token = self.tasks.borrow_mut().insert(job, ended);
+        // SAFETY: the queue lies in `self`, whose drop cancels the job.
+        unsafe { job.attach(self.inbox, token, &self.queue) };
+        self.queue.push(job);
     }
 
     /// Puts every job whose wait is over into the queue, after waiting for one if need be.
