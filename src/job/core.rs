@@ -204,7 +204,7 @@ impl Raw {
         unsafe { context::arm(self.0, body) };
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_up(self, options: &Options) {
         let core = self.core();
         core.mode.set(options.cancel);

@@ -7,8 +7,8 @@
 
 use std::panic;
 
-use super::{NotStarted, Options};
-use crate::context::{room, tag};
+use super::{NotStarted, Options, room};
+use crate::context::tag;
 use crate::stack;
 
 /// Runs `closure` as a job to its end, resuming it whenever it pauses; returns its value and

@@ -90,6 +90,7 @@ pub(crate) use wait_ctx::{CallbackFn, CleanupFn, Standing};
 use wake::Slot;
 pub use wake::Wake;
 
+pub(crate) use crate::context::room;
 pub(crate) use core::{Back, Raw, depth, hold_running};
 pub(crate) use inbox::Inbox;
 #[cfg(feature = "future")]
@@ -369,7 +370,7 @@ impl Options {
         closure: F,
         prepare: impl FnOnce(Raw),
     ) -> Result<Progress<T>, NotStarted<F>> {
-        let raw = match self.reserve(const { context::room::<F, T>() }) {
+        let raw = match self.reserve(const { room::<F, T>() }) {
             Ok(raw) => raw,
             Err(error) => return Err(NotStarted { error, closure }),
         };
@@ -380,7 +381,7 @@ impl Options {
         Ok(unsafe { raw.run(tag::GO) })
     }
 
-    /// A free job with [`room`](context::room) for a closure, to be armed.
+    /// A free job with [`room`] for a closure, to be armed.
     #[inline]
     pub(crate) fn reserve(&self, room: usize) -> Result<Raw, StartError> {
         let raw = pool::take(self.stack)?;

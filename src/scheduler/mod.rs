@@ -32,8 +32,7 @@ use std::rc::{Rc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::context::room;
-use crate::job::{self, Inbox, NotStarted, Options, Queue, Raw, StartError};
+use crate::job::{self, Inbox, NotStarted, Options, Queue, Raw, StartError, room};
 use crate::sys;
 
 mod error;
