@@ -2,9 +2,6 @@
 
 use std::env;
 
-/// Architectures with assembly.
-const ASSEMBLY: [&str; 7] = ["x86_64", "aarch64", "riscv64", "x86", "arm", "powerpc64", "s390x"];
-
 fn main() {
     // `cc` prints no `rerun-if-changed` for assembly, and the first line printed
     // switches cargo's own default off: name everything.
@@ -13,6 +10,13 @@ fn main() {
 
     if env::var_os("CARGO_FEATURE_CAPI").is_some() && env::var_os("CARGO_CFG_WINDOWS").is_some() {
         println!("cargo::error=siding has no C ABI on Windows: leave out the feature capi");
+    }
+    if env::var_os("CARGO_FEATURE_STD").is_some() && !lists("CARGO_CFG_TARGET_HAS_ATOMIC", "64") {
+        println!(
+            "cargo::error=siding needs atomic integers of 64 bits, which {} has not: leave out the \
+             feature std",
+            variable("TARGET")
+        );
     }
     let arch = variable("CARGO_CFG_TARGET_ARCH");
     if env::var_os("CARGO_CFG_SIDING_UCONTEXT").is_some() {
@@ -28,28 +32,42 @@ fn main() {
         ucontext();
     } else {
         println!(
-            "cargo::error=siding has no context switch for {}; supported are {}, and what else has \
-             glibc's ucontext",
-            variable("TARGET"),
-            ASSEMBLY.join(", ")
+            "cargo::error=siding has no context switch for {}, nor has that glibc's ucontext: see \
+             \"Platforms\" in README.md",
+            variable("TARGET")
         );
     }
 }
 
-/// Not all of an architecture are alike.
+/// Whether the assembly is for this target. An architecture has several ABIs, and an assembler
+/// takes the code of one for another without a word.
 fn has_assembly(arch: &str) -> bool {
-    let fits = match arch {
-        // Its prefetch and its control word of floating point, which i586 lacks.
-        "x86" => variable("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "sse"),
+    let (os, target) = (variable("CARGO_CFG_TARGET_OS"), variable("TARGET"));
+    let wide = variable("CARGO_CFG_TARGET_POINTER_WIDTH") == "64";
+    let coff = matches!(&*os, "windows" | "uefi" | "cygwin");
+    let feature = |name| lists("CARGO_CFG_TARGET_FEATURE", name);
+    match arch {
+        // Of what calls like Windows, `asm_abi` and the assembly know Windows alone; and of its
+        // assemblers GNU's syntax.
+        "x86_64" => wide && (!coff || os == "windows" && variable("CARGO_CFG_TARGET_ENV") == "gnu"),
+        // Elsewhere structures are returned in registers. SSE: the prefetch and the control word
+        // of floating point, which i586 lacks.
+        "x86" => matches!(&*os, "linux" | "android" | "none") && feature("sse"),
+        "aarch64" => wide && !coff && feature("neon"),
+        // The extension D, which a stable compiler does not name.
+        "riscv64" => !target.starts_with("riscv64im"),
         // What holds for the targets that have VFP registers and are not Thumb code.
         "arm" => {
-            variable("CARGO_CFG_TARGET_ABI") == "eabihf" && !variable("TARGET").starts_with("thumb")
+            matches!(&*os, "linux" | "none")
+                && variable("CARGO_CFG_TARGET_ABI") == "eabihf"
+                && !target.starts_with("thumb")
         }
         // The big-endian ABI is another one.
         "powerpc64" => variable("CARGO_CFG_TARGET_ENDIAN") == "little",
-        _ => true,
-    };
-    fits && ASSEMBLY.contains(&arch)
+        // Without a system there are no floating-point registers.
+        "s390x" => os == "linux",
+        _ => false,
+    }
 }
 
 /// Compiles the switch by the C library.
@@ -78,6 +96,11 @@ fn assemble(arch: &str) {
         build.flag("-fcf-protection=branch");
     }
     build.compile("siding_asm");
+}
+
+/// Whether `item` is in a list of cargo's, which sets no empty ones.
+fn lists(name: &str, item: &str) -> bool {
+    env::var(name).is_ok_and(|list| list.split(',').any(|each| each == item))
 }
 
 fn variable(name: &str) -> String {

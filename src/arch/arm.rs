@@ -8,6 +8,9 @@ use super::{Landed, Link, Word, Words};
 /// AAPCS32, "Stack constraints at a public interface".
 pub(crate) const STACK_ALIGN: usize = 8;
 
+/// Where the outer record is, in the assembly here and there.
+pub(crate) const OUTER: usize = 16;
+
 /// A C function returns [`Words`] in memory, by a hidden first argument.
 #[cfg(feature = "capi")]
 pub(crate) const WORDS_IN_REGISTERS: bool = false;

@@ -17,6 +17,9 @@ use crate::local;
 
 pub(crate) const STACK_ALIGN: usize = 16;
 
+/// As everybody sees it.
+pub(crate) const OUTER: usize = size_of::<super::Record>();
+
 /// Where one side of a link waits for whoever lands there.
 #[derive(Default)]
 struct Landing {

@@ -137,7 +137,7 @@ mod contract {
     const _: fn() -> FpControl = FpControl::read;
     const _: fn(&FpControl) = FpControl::write;
 
-    const _: () = assert!(core::mem::offset_of!(Link, outer) == size_of::<Record>());
+    const _: () = assert!(core::mem::offset_of!(Link, outer) == imp::OUTER);
     const _: () = assert!(STACK_ALIGN.is_power_of_two());
 }
 

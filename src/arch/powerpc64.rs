@@ -8,6 +8,9 @@ use super::{Landed, Link, Word, Words};
 /// ELFv2 ABI 2.2.2: sp is a multiple of 16.
 pub(crate) const STACK_ALIGN: usize = 16;
 
+/// Where the outer record is, in the assembly here and there.
+pub(crate) const OUTER: usize = 32;
+
 /// A C function returns [`Words`] in two registers.
 #[cfg(feature = "capi")]
 pub(crate) const WORDS_IN_REGISTERS: bool = true;

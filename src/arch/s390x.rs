@@ -8,6 +8,9 @@ use super::{Landed, Link, Word, Words};
 /// s390x ELF ABI 1.2.2: sp is 8-byte aligned.
 pub(crate) const STACK_ALIGN: usize = 8;
 
+/// Where the outer record is, in the assembly here and there.
+pub(crate) const OUTER: usize = 32;
+
 /// A C function returns [`Words`] in memory.
 #[cfg(feature = "capi")]
 pub(crate) const WORDS_IN_REGISTERS: bool = false;

@@ -6,6 +6,9 @@ pub(crate) use super::stub::{hand_over, pause, resume};
 /// What the strictest ABI wants; `makecontext` aligns further by itself.
 pub(crate) const STACK_ALIGN: usize = 16;
 
+/// C sees it as we do.
+pub(crate) const OUTER: usize = size_of::<super::Record>();
+
 /// How [`Words`](super::Words) are returned is the C compiler's business.
 #[cfg(feature = "capi")]
 pub(crate) const WORDS_IN_REGISTERS: bool = false;
