@@ -232,15 +232,18 @@ SIDING(personality):
 1:      push    ebx
         .cfi_adjust_cfa_offset 4
         .cfi_rel_offset ebx, 0
-        sub     esp, 12
-        .cfi_adjust_cfa_offset 12
+        sub     esp, 24
+        .cfi_adjust_cfa_offset 24
         call    2f
-2:      pop     ebx
+2:
+        .cfi_adjust_cfa_offset 4
+        pop     ebx
+        .cfi_adjust_cfa_offset -4
         add     ebx, offset _GLOBAL_OFFSET_TABLE_ + (. - 2b)
         lea     eax, [ebx + escaped@GOTOFF]
-        push    ESCAPED_SIZE
-        push    eax
-        push    2
+        mov     dword ptr [esp], 2
+        mov     [esp + 4], eax
+        mov     dword ptr [esp + 8], ESCAPED_SIZE
         call    write@PLT
         call    abort@PLT
         .cfi_endproc
