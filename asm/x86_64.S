@@ -59,9 +59,11 @@
  *     CFA - 32  r12                    CFA - 64  rcx, CFA - 72 r8, CFA - 80 r9
  *
  * The last three are resume's own: what it passes on, and to whom. On Windows five more words
- * follow, of the thread's block (the TEB): ExceptionList, StackBase, StackLimit,
- * DeallocationStack and GuaranteedStackBytes, by which it knows the stack it is on. So does
- * the inlined switch. (On x86_64 only wine uses the first.)
+ * follow, of the thread's block (the TEB): ExceptionList, StackBase, DeallocationStack,
+ * GuaranteedStackBytes and StackLimit, by which it knows the stack it is on. So does the
+ * inlined switch. (On x86_64 only wine uses the first.) StackLimit is the last, since a push
+ * may change it: one that touches the page where the thread's stack ends so far makes it grow,
+ * and begins again.
  */
         .macro SAVE_REGISTERS
         push    rbp
@@ -98,7 +100,7 @@
         SEH(.seh_stackalloc 8)
         .cfi_adjust_cfa_offset 8
 #ifdef _WIN32
-        .irp    field, 0, 0x08, 0x10, 0x1478, 0x1748
+        .irp    field, 0, 0x08, 0x1478, 0x1748, 0x10
         push    qword ptr gs:[\field]
         .seh_stackalloc 8
         SEH(.cfi_adjust_cfa_offset 8)
@@ -116,9 +118,9 @@
 #ifdef _WIN32
         /* All, before the frame is given up: unwind information holds for all of a function
          * but what unwinders take for an epilogue, and they disagree about that. */
-        FROM_FRAME 0, 0x1748
-        FROM_FRAME 8, 0x1478
-        FROM_FRAME 16, 0x10
+        FROM_FRAME 0, 0x10
+        FROM_FRAME 8, 0x1748
+        FROM_FRAME 16, 0x1478
         FROM_FRAME 24, 0x08
         FROM_FRAME 32, 0
         mov     r9, [rsp + 40]

@@ -16,23 +16,23 @@ pub(crate) const OUTER: usize = 32;
 pub(crate) const WORDS_IN_REGISTERS: bool = true;
 
 // Windows notes in the thread's block which stack it is on: each side has these words
-// on its own stack meanwhile. See the head of the stubs.
+// on its own stack meanwhile, in an order that counts: see above the stubs.
 #[cfg(windows)]
 macro_rules! leave {
     () => {
         "push qword ptr gs:[0]
         push qword ptr gs:[0x08]
-        push qword ptr gs:[0x10]
         push qword ptr gs:[0x1478]
-        push qword ptr gs:[0x1748]"
+        push qword ptr gs:[0x1748]
+        push qword ptr gs:[0x10]"
     };
 }
 #[cfg(windows)]
 macro_rules! arrive {
     () => {
-        "pop qword ptr gs:[0x1748]
+        "pop qword ptr gs:[0x10]
+        pop qword ptr gs:[0x1748]
         pop qword ptr gs:[0x1478]
-        pop qword ptr gs:[0x10]
         pop qword ptr gs:[0x08]
         pop qword ptr gs:[0]"
     };
