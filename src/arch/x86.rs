@@ -244,6 +244,7 @@ impl FpControl {
 
     #[inline]
     pub(crate) fn write(&self) {
+        // The flags of exceptions are written as well.
         // SAFETY: the words come from `read`, so no reserved bit is set.
         unsafe {
             asm!(
@@ -251,7 +252,7 @@ impl FpControl {
                 "fldcw [{1}]",
                 in(reg) &raw const self.mxcsr,
                 in(reg) &raw const self.x87,
-                options(readonly, nostack, preserves_flags),
+                options(readonly, nostack),
             );
         }
     }

@@ -264,6 +264,7 @@ impl FpControl {
 
     #[inline]
     pub(crate) fn write(&self) {
+        // The flags of exceptions are written as well.
         // SAFETY: the words come from `read`, so no reserved bit is set.
         unsafe {
             asm!(
@@ -271,7 +272,7 @@ impl FpControl {
                 "fldcw [{1}]",
                 in(reg) &raw const self.mxcsr,
                 in(reg) &raw const self.x87,
-                options(readonly, nostack, preserves_flags),
+                options(readonly, nostack),
             );
         }
     }
