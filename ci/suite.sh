@@ -22,8 +22,8 @@ case $variant in
     opt-s) flags=(-C opt-level=s) ;;
     native-cpu) flags=(-C target-cpu=native) ;;
     frame-pointers) flags=(-C force-frame-pointers=yes) ;;
-    # The build script must see it, too.
-    ucontext) export RUSTFLAGS="${RUSTFLAGS-} --cfg siding_ucontext" ;;
+    # The build script must see it, too. Its C has no warnings.
+    ucontext) export RUSTFLAGS="${RUSTFLAGS-} --cfg siding_ucontext" CFLAGS="${CFLAGS-} -Wall -Werror" ;;
     *) die "unknown variant: $variant" ;;
 esac
 
