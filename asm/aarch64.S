@@ -219,7 +219,9 @@ LABEL(end)
 #ifdef PERSONALITY
         /* What unwinds may not leave a job: see x86_64.S.
          *
-         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
+         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...)
+         *
+         * w0 = version, w1 = actions. */
 FUNCTION(personality)
 SIDING(personality):
         .cfi_startproc

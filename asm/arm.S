@@ -234,7 +234,10 @@ LABEL(end)
         /* What unwinds may not leave a job: see x86_64.S. A backtrace, too, comes by with
          * force, and it is the personality that takes it to the next frame.
          *
-         * _Unwind_Reason_Code personality(_Unwind_State, _Unwind_Control_Block *, context) */
+         * _Unwind_Reason_Code personality(_Unwind_State, _Unwind_Control_Block *, context)
+         *
+         * r0 = state, r1 = control block, r2 = context, as __gnu_unwind_frame wants the latter
+         * two. */
 FUNCTION(personality)
 SIDING(personality):
         .fnstart

@@ -259,7 +259,9 @@ LABEL(end)
 #ifndef SIDING_NO_STD
         /* What unwinds may not leave a job: see x86_64.S.
          *
-         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
+         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...)
+         *
+         * r3 = version, r4 = actions; at the global entry r12 = its own address. */
 FUNCTION(personality)
 SIDING(personality):
         .cfi_startproc
@@ -289,7 +291,8 @@ END(personality)
         /* size_t (*thread_words(void))[2]
          *
          * Two words a thread, for the C ABI: initial-exec. A function, because r2 must be
-         * right, and the compiler knows that of a call alone. */
+         * right, and the compiler knows that of a call alone.
+         * At the global entry r12 = its own address. Returns r3. */
 FUNCTION(thread_words)
 SIDING(thread_words):
         .cfi_startproc

@@ -242,7 +242,9 @@ LABEL(end)
 #ifndef SIDING_NO_STD
         /* What unwinds may not leave a job: see x86_64.S.
          *
-         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
+         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...)
+         *
+         * a0 = version, a1 = actions. */
 FUNCTION(personality)
 SIDING(personality):
         .cfi_startproc

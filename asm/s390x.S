@@ -217,7 +217,9 @@ LABEL(end)
 #ifndef SIDING_NO_STD
         /* What unwinds may not leave a job: see x86_64.S.
          *
-         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
+         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...)
+         *
+         * r2 = version, r3 = actions. */
 FUNCTION(personality)
 SIDING(personality):
         .cfi_startproc

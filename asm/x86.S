@@ -86,8 +86,11 @@
 
         /* struct Words resume(Word word, Word tag, Link *link, a, b, then)
          *
-         * Goes on in then(word, tag, link of who came back, a, b): its arguments, and where
-         * its result goes, are where ours were. */
+         * [esp + 4] = where the result goes, [esp + 8] = word, [esp + 12] = tag,
+         * [esp + 16] = link, [esp + 20] = a, [esp + 24] = b, [esp + 28] = then.
+         * When somebody pauses or finishes, goes on in
+         *     then(word, tag, link of who came back, a, b)
+         * in its own place: its arguments, and where its result goes, are where ours were. */
 FUNCTION(resume)
 SIDING(resume):
         .cfi_startproc
@@ -118,7 +121,11 @@ LABEL(resume_landing)
         .cfi_endproc
 END(resume)
 
-        /* struct Words pause(Word word, Word tag, Link *link) */
+        /* struct Words pause(Word word, Word tag, Link *link)
+         *
+         * [esp + 4] = where the result goes, [esp + 8] = word, [esp + 12] = tag,
+         * [esp + 16] = link of the job that pauses.
+         * Stores there what was handed over by whoever resumed it, and returns eax = there. */
 FUNCTION(pause)
 SIDING(pause):
         .cfi_startproc
@@ -151,7 +158,8 @@ END(pause)
 
         /* struct Words hand_over(Word word, Word tag, Link *from, Link *to)
          *
-         * Lands, later, where `pause` does. */
+         * As `pause`, and [esp + 20] = link of the paused job that goes on in its place, its
+         * outer record already filled in. Lands, later, where `pause` does. */
 FUNCTION(hand_over)
 SIDING(hand_over):
         .cfi_startproc
@@ -172,12 +180,17 @@ SIDING(hand_over):
         .cfi_endproc
 END(hand_over)
 
-        /* A job's first landing: eax = word, edx = tag, ecx = link, esp aligned.
-         * Calls entry(word, tag, link), whose result goes to the top of the stack, and makes
-         * the job's last switch with it.
+        /* switch 5/7: a job's first landing. Its initial inner record holds the entry
+         * function in `reserved`, and here in `pc`.
+         *
+         * eax = word, edx = tag, ecx = link, esp = 16-byte aligned.
+         * Calls entry(word, tag, link), whose result goes to the top of the stack and which
+         * returns eax = there, and makes the job's last switch with it. The inner pc is cleared
+         * before: so a debugger can tell a context that has ended from one that is paused.
          *
          * ebp = link + 20 for as long as the job runs: the resumer's fp, pc and sp
-         * are at [ebp], [ebp + 4] and [ebp + 8], its esi at [ebp - 4]. */
+         * are at [ebp], [ebp + 4] and [ebp + 8], its esi at [ebp - 4].
+         * `.cfi_signal_frame` and the nop: as in x86_64.S. */
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
@@ -220,7 +233,11 @@ END(trampoline)
 LABEL(end)
 
 #ifndef SIDING_NO_STD
-        /* _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
+        /* What unwinds may not leave a job: see x86_64.S.
+         *
+         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...)
+         *
+         * [esp + 4] = version, [esp + 8] = actions. */
 FUNCTION(personality)
 SIDING(personality):
         .cfi_startproc

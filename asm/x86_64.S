@@ -339,7 +339,9 @@ LABEL(end)
         /* What unwinds may not leave a job: nobody below the trampoline is prepared for that.
          * Only the end of the thread passes (pthread_exit), which asks nobody.
          *
-         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...) */
+         * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...)
+         *
+         * edi = version, esi = actions. */
 FUNCTION(personality)
 SIDING(personality):
         .cfi_startproc

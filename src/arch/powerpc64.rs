@@ -190,6 +190,7 @@ pub(crate) use with_caller;
 
 #[cfg(feature = "capi")]
 unsafe extern "C" {
+    // Safe: it wants nothing, and answers with an address.
     #[link_name = "siding_0_1_thread_words"]
     safe fn asm_thread_words() -> *mut [usize; 2];
 }

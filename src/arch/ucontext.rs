@@ -14,6 +14,7 @@ pub(crate) const OUTER: usize = size_of::<super::Record>();
 pub(crate) const WORDS_IN_REGISTERS: bool = false;
 
 unsafe extern "C" {
+    // Safe: it wants nothing, and answers with an address.
     #[cfg(feature = "capi")]
     #[link_name = "siding_0_1_thread_words"]
     safe fn asm_thread_words() -> *mut [usize; 2];

@@ -110,7 +110,7 @@ impl<X> Context<X> {
         // SAFETY: `usable` found room for it, the address is aligned, and by the contract
         // of `Stack` nothing else uses the memory.
         unsafe { placed.write(Placed { control, stack }) };
-        // SAFETY: the address lies inside a mapping, so it is not null.
+        // SAFETY: the address lies above the bottom of the stack, so it is not null.
         let mut control = unsafe { NonNull::new_unchecked(placed.cast::<Control<X>>()) };
         if hooks::is_anybody_there() {
             // SAFETY: just written, and nobody else knows it.

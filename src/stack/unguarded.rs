@@ -28,7 +28,8 @@ impl UnguardedStack {
     /// # Safety
     ///
     /// What runs on the stack, handlers of signals or interrupts too, does not overflow it; or
-    /// the memory below is a guard that ends the program.
+    /// the memory below is a guard that ends the program. The system lets a stack lie there:
+    /// OpenBSD ends a process whose stack pointer is outside memory mapped with `MAP_STACK`.
     pub const unsafe fn new(memory: &'static mut [MaybeUninit<u8>]) -> Self {
         UnguardedStack { memory }
     }
