@@ -249,16 +249,6 @@ SIDING(personality):
 END(personality)
 #endif
 
-#ifdef THREAD_WORDS
-        .section .tbss, "awT", %nobits
-        .p2align 3
-        INTERNAL SIDING(thread_words)
-        TYPE    SIDING(thread_words), object
-SIDING(thread_words):
-        .zero   16
-END(thread_words)
-#endif
-
 #ifdef __ELF__
         /* NT_GNU_PROPERTY_TYPE_0: GNU_PROPERTY_AARCH64_FEATURE_1_AND = BTI. */
         .section .note.gnu.property, "a", %note

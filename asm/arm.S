@@ -28,7 +28,7 @@
         .syntax unified
         .arm
         .cfi_sections .debug_frame
-        .section .text.siding, "ax", %progbits
+        TEXT
 
 /* All stubs keep the same frame, so one CFI state describes each:
  *
@@ -230,7 +230,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         /* What unwinds may not leave a job: see x86_64.S. A backtrace, too, comes by with
          * force, and it is the personality that takes it to the next frame.
          *
@@ -262,17 +262,4 @@ SIDING(personality):
 4:      .word   ESCAPED_SIZE
         .fnend
 END(personality)
-
-        /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:
-         * initial-exec, so one load and an addition away. */
-        .section .tbss, "awT", %nobits
-        .p2align 2
-        .hidden SIDING(thread_words)
-        .globl SIDING(thread_words)
-        .type SIDING(thread_words), %object
-        .size SIDING(thread_words), 8
-SIDING(thread_words):
-        .zero   8
 #endif
-
-        .section .note.GNU-stack, "", %progbits

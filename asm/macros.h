@@ -70,6 +70,13 @@
  * initial-exec, so one load and an addition away. Elsewhere see src/arch/words.rs. */
 #if defined(__linux__) && !defined(__ANDROID__) && !defined(SIDING_NO_STD)
 # define THREAD_WORDS 1
+        .section .tbss, "awT", %nobits
+        .p2align 3
+        INTERNAL SIDING(thread_words)
+        TYPE    SIDING(thread_words), object
+SIDING(thread_words):
+        .zero   2 * __SIZEOF_POINTER__
+        END(thread_words)
 #endif
 
 /* For `.cfi_personality`: DW_EH_PE_pcrel | DW_EH_PE_sdata4, and for Apple's linker

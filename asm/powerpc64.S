@@ -21,7 +21,7 @@
 #include "macros.h"
 
         .abiversion 2
-        .section .text.siding, "ax", %progbits
+        TEXT
 
 /* All stubs keep the same frame, so one CFI state describes each:
  *
@@ -209,7 +209,7 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         .cfi_personality PCREL_SDATA4, SIDING(personality)
 #endif
         /* CFA = *(r5 + 56); r30 at r5 + 32, r31 at r5 + 40, pc at r5 + 48, r2 at CFA + 24.
@@ -256,7 +256,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         /* What unwinds may not leave a job: see x86_64.S.
          *
          * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...)
@@ -287,31 +287,23 @@ SIDING(personality):
         nop
         .cfi_endproc
 END(personality)
+#endif
 
-        /* size_t (*thread_words(void))[2]
+#ifdef THREAD_WORDS
+        /* size_t (*find_thread_words(void))[2]
          *
-         * Two words a thread, for the C ABI: initial-exec. A function, because r2 must be
-         * right, and the compiler knows that of a call alone.
+         * A function, because r2 must be right, and the compiler knows that of a call alone.
          * At the global entry r12 = its own address. Returns r3. */
-FUNCTION(thread_words)
-SIDING(thread_words):
+FUNCTION(find_thread_words)
+SIDING(find_thread_words):
         .cfi_startproc
 0:      addis   %r2, %r12, .TOC. - 0b@ha
         addi    %r2, %r2, .TOC. - 0b@l
-        .localentry SIDING(thread_words), . - 0b
-        addis   %r3, %r2, words@got@tprel@ha
-        ld      %r3, words@got@tprel@l(%r3)
-        add     %r3, %r3, words@tls
+        .localentry SIDING(find_thread_words), . - 0b
+        addis   %r3, %r2, SIDING(thread_words)@got@tprel@ha
+        ld      %r3, SIDING(thread_words)@got@tprel@l(%r3)
+        add     %r3, %r3, SIDING(thread_words)@tls
         blr
         .cfi_endproc
-END(thread_words)
-
-        .section .tbss, "awT", %nobits
-        .p2align 3
-        .type words, %object
-        .size words, 16
-words:
-        .zero   16
+END(find_thread_words)
 #endif
-
-        .section .note.GNU-stack, "", %progbits

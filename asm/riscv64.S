@@ -13,7 +13,7 @@
  */
 #include "macros.h"
 
-        .section .text.siding, "ax", %progbits
+        TEXT
 
 /* All stubs keep the same frame, so one CFI state describes each:
  *
@@ -203,7 +203,7 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         .cfi_personality PCREL_SDATA4, SIDING(personality)
 #endif
         /* CFA = *(a2 + 56); s1 at a2 + 32, s0 at a2 + 40, pc at a2 + 48.
@@ -239,7 +239,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         /* What unwinds may not leave a job: see x86_64.S.
          *
          * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...)
@@ -263,17 +263,4 @@ SIDING(personality):
         call    abort@plt
         .cfi_endproc
 END(personality)
-
-        /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:
-         * initial-exec, so one load and an addition away. */
-        .section .tbss, "awT", %nobits
-        .p2align 3
-        .hidden SIDING(thread_words)
-        .globl SIDING(thread_words)
-        .type SIDING(thread_words), %object
-        .size SIDING(thread_words), 16
-SIDING(thread_words):
-        .zero   16
 #endif
-
-        .section .note.GNU-stack, "", %progbits

@@ -17,7 +17,7 @@
  */
 #include "macros.h"
 
-        .section .text.siding, "ax", %progbits
+        TEXT
 
 /* Whoever calls provides 160 bytes at its sp, for the callee to save registers in: CFA is
  * where they end. That is enough for the stubs; sp does not move, and what was saved stays
@@ -173,7 +173,7 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         .cfi_personality PCREL_SDATA4, SIDING(personality)
 #endif
         /* CFA = *(r5 + 56) + 160; r10 at r5 + 32, r11 at r5 + 40, pc at r5 + 48.
@@ -214,7 +214,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         /* What unwinds may not leave a job: see x86_64.S.
          *
          * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...)
@@ -239,17 +239,4 @@ SIDING(personality):
         brasl   %r14, abort@PLT
         .cfi_endproc
 END(personality)
-
-        /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:
-         * initial-exec, so one load and an addition away. */
-        .section .tbss, "awT", %nobits
-        .p2align 3
-        .hidden SIDING(thread_words)
-        .globl SIDING(thread_words)
-        .type SIDING(thread_words), %object
-        .size SIDING(thread_words), 16
-SIDING(thread_words):
-        .zero   16
 #endif
-
-        .section .note.GNU-stack, "", %progbits

@@ -14,11 +14,11 @@
 #ifdef __CET__
 # include <cet.h>
 #else
-# define _CET_ENDBR
+# define _CET_ENDBR endbr32
 #endif
 
         .intel_syntax noprefix
-        .section .text.siding, "ax", %progbits
+        TEXT
 
 /* All stubs keep the same frame, so one CFI state describes each:
  *
@@ -194,7 +194,7 @@ END(hand_over)
         .p2align 4
         .cfi_startproc simple
         .cfi_signal_frame
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         .cfi_personality PCREL_SDATA4, SIDING(personality)
 #endif
         /* CFA = *(ecx + 28); esi at ecx + 16, ebp at ecx + 20, pc at ecx + 24.
@@ -232,7 +232,7 @@ SIDING(trampoline):
 END(trampoline)
 LABEL(end)
 
-#ifndef SIDING_NO_STD
+#ifdef PERSONALITY
         /* What unwinds may not leave a job: see x86_64.S.
          *
          * _Unwind_Reason_Code personality(int version, _Unwind_Action actions, ...)
@@ -265,17 +265,4 @@ SIDING(personality):
         call    abort@PLT
         .cfi_endproc
 END(personality)
-
-        /* Two words a thread, for the C ABI, whose functions are not inlined into anyone:
-         * initial-exec. */
-        .section .tbss, "awT", %nobits
-        .p2align 2
-        .hidden SIDING(thread_words)
-        .globl SIDING(thread_words)
-        .type SIDING(thread_words), %object
-        .size SIDING(thread_words), 8
-SIDING(thread_words):
-        .zero   8
 #endif
-
-        .section .note.GNU-stack, "", %progbits

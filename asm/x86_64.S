@@ -40,7 +40,7 @@
 #if defined(__CET__) && defined(__ELF__)
 # include <cet.h>
 #else
-# define _CET_ENDBR
+# define _CET_ENDBR endbr64
 #endif
 #ifdef __ELF__
 # define CALLED(name) name@PLT
@@ -359,14 +359,4 @@ SIDING(personality):
         call    CALLED(abort)
         .cfi_endproc
 END(personality)
-#endif
-
-#ifdef THREAD_WORDS
-        .section .tbss, "awT", %nobits
-        .p2align 3
-        INTERNAL SIDING(thread_words)
-        TYPE    SIDING(thread_words), object
-SIDING(thread_words):
-        .zero   16
-END(thread_words)
 #endif

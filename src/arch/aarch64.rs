@@ -152,7 +152,7 @@ macro_rules! with_caller {
 #[cfg(feature = "capi")]
 pub(crate) use with_caller;
 
-/// The two words that this thread has in `asm/aarch64.S`, zero at first.
+/// The two words that this thread has in `asm/macros.h`, zero at first.
 #[inline(always)]
 #[cfg(all(feature = "capi", target_os = "linux"))]
 pub(crate) fn thread_words() -> *mut [usize; 2] {

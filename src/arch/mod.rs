@@ -62,6 +62,8 @@ pub(crate) mod imp;
 mod switch;
 
 mod shadow_stack;
+#[cfg(all(not(any(miri, siding_ucontext)), any(target_arch = "x86", target_arch = "x86_64")))]
+mod sse;
 pub(crate) mod stub;
 
 // Only Linux's thread-locals are named in assembly.

@@ -188,18 +188,18 @@ macro_rules! with_caller {
 #[cfg(feature = "capi")]
 pub(crate) use with_caller;
 
-#[cfg(feature = "capi")]
+#[cfg(all(feature = "capi", target_os = "linux"))]
 unsafe extern "C" {
     // Safe: it wants nothing, and answers with an address.
-    #[link_name = "siding_0_1_thread_words"]
-    safe fn asm_thread_words() -> *mut [usize; 2];
+    #[link_name = "siding_0_1_find_thread_words"]
+    safe fn asm_find_thread_words() -> *mut [usize; 2];
 }
 
-/// The two words that this thread has in `asm/powerpc64.S`, zero at first.
+/// The two words that this thread has in `asm/macros.h`, zero at first.
 #[inline(always)]
-#[cfg(feature = "capi")]
+#[cfg(all(feature = "capi", target_os = "linux"))]
 pub(crate) fn thread_words() -> *mut [usize; 2] {
-    asm_thread_words()
+    asm_find_thread_words()
 }
 
 /// As on x86_64. Its last instruction lowers the thread's priority where nobody listens: the

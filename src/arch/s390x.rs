@@ -144,9 +144,9 @@ macro_rules! with_caller {
 #[cfg(feature = "capi")]
 pub(crate) use with_caller;
 
-/// The two words that this thread has in `asm/s390x.S`, zero at first.
+/// The two words that this thread has in `asm/macros.h`, zero at first.
 #[inline(always)]
-#[cfg(feature = "capi")]
+#[cfg(all(feature = "capi", target_os = "linux"))]
 pub(crate) fn thread_words() -> *mut [usize; 2] {
     let words;
     // SAFETY: reads the thread pointer, in two halves, and one entry of the offset table.

@@ -3,6 +3,7 @@
 
 use core::arch::asm;
 
+pub(crate) use super::sse::{FpControl, prefetch};
 use super::{Landed, Link, Word, Words};
 
 /// psABI 3.2.2: the end of the argument area is 16-byte aligned before a call.
@@ -192,7 +193,7 @@ macro_rules! with_caller {
 #[cfg(feature = "capi")]
 pub(crate) use with_caller;
 
-/// The two words that this thread has in `asm/x86_64.S`, zero at first.
+/// The two words that this thread has in `asm/macros.h`, zero at first.
 #[inline(always)]
 #[cfg(all(feature = "capi", target_os = "linux"))]
 pub(crate) fn thread_words() -> *mut [usize; 2] {
@@ -227,53 +228,4 @@ pub(crate) fn client_request(request: &[usize; 6]) -> usize {
         );
     }
     answer
-}
-
-/// Asks for the cache line at `address`; harmless for any address.
-#[inline(always)]
-pub(crate) fn prefetch(address: *const u8) {
-    // SAFETY: a prefetch never faults.
-    unsafe {
-        asm!("prefetcht0 [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
-    }
-}
-
-/// MXCSR and the x87 control word: the control bits a callee must preserve (psABI 3.2.1).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FpControl {
-    mxcsr: u32,
-    x87: u16,
-}
-
-impl FpControl {
-    #[inline]
-    pub(crate) fn read() -> Self {
-        let mut control = FpControl { mxcsr: 0, x87: 0 };
-        // SAFETY: both instructions only store to the memory given.
-        unsafe {
-            asm!(
-                "stmxcsr [{0}]",
-                "fnstcw [{1}]",
-                in(reg) &raw mut control.mxcsr,
-                in(reg) &raw mut control.x87,
-                options(nostack, preserves_flags),
-            );
-        }
-        control
-    }
-
-    #[inline]
-    pub(crate) fn write(&self) {
-        // The flags of exceptions are written as well.
-        // SAFETY: the words come from `read`, so no reserved bit is set.
-        unsafe {
-            asm!(
-                "ldmxcsr [{0}]",
-                "fldcw [{1}]",
-                in(reg) &raw const self.mxcsr,
-                in(reg) &raw const self.x87,
-                options(readonly, nostack),
-            );
-        }
-    }
 }
