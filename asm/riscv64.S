@@ -71,7 +71,7 @@
         .macro RESTORE_REGISTERS
         ld      a3, 16(sp)
         ld      a4, 8(sp)
-        ld      t1, 0(sp)
+        ld      t2, 0(sp)
         RESTORE fld, fs11, 24
         RESTORE fld, fs10, 32
         RESTORE fld, fs9, 40
@@ -135,7 +135,7 @@ SIDING(resume):
         nop
 LABEL(resume_landing)
         RESTORE_REGISTERS
-        jr      t1
+        jr      t2
         .cfi_endproc
 END(resume)
 
