@@ -11,6 +11,8 @@
 //!   top of its frame and returns the stack pointer its caller had before it put anything on
 //!   the stack for this call, and the frame pointer;
 //! * `FP_ABOVE_PAIR`: how far a frame pointer stands above the saved pair of fp and pc.
+//!
+//! Without a line here it is `machine/imp.rs`, which lets the tests compile and fail.
 
 #[cfg_attr(all(target_arch = "x86_64", not(windows)), path = "x86_64.rs")]
 #[cfg_attr(all(target_arch = "x86_64", windows), path = "x86_64_windows.rs")]
