@@ -83,6 +83,8 @@ impl Mapping {
         check(unsafe { VirtualFree(part, range.len(), MEM_DECOMMIT) })?;
         // SAFETY: as above.
         let again = unsafe { VirtualAlloc(part, range.len(), MEM_COMMIT, PAGE_READWRITE) };
+        // No error: who asked to discard would take the memory for still there. Others may have
+        // used up the commit limit meanwhile.
         assert!(!again.is_null(), "memory that was given back cannot be had again");
         Ok(())
     }
