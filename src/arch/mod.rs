@@ -15,7 +15,7 @@
 //!
 //! # Safety
 //!
-//! `asm!` is confined to this module. It neither allocates nor panics and touches no
+//! `asm!` is confined to this module. It neither allocates nor panics, and a switch touches no
 //! thread-local storage; what callers must guarantee is written at each function.
 #![allow(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! The kernel boundary: every libc and memmap2 call of the library, made safe.
-//! No policy, no sizes, no retries beyond EINTR.
+//! The kernel boundary: every call of libc, memmap2 and windows-sys, made safe.
+//! No policy, no retries beyond EINTR.
 //!
 //! # Safety
 //!
