@@ -10,9 +10,8 @@ use libc::{c_int, iovec};
 use memmap2::{MmapMut, MmapOptions};
 
 use super::fault::{self, Kind};
-use super::keep_errno;
-use super::memory::Advice;
 use super::os::check;
+use super::{Advice, keep_errno};
 
 #[cfg(any(target_os = "openbsd", target_os = "netbsd"))]
 pub(super) use libc::__errno as errno_location;

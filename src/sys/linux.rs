@@ -8,9 +8,8 @@ use libc::{c_int, c_ulong, iovec};
 use memmap2::{MmapMut, MmapOptions};
 
 use super::fault::{self, Kind};
-use super::memory::Advice;
 use super::os::check;
-use super::page_size;
+use super::{Advice, page_size};
 
 #[cfg(target_os = "android")]
 pub(super) use libc::__errno as errno_location;

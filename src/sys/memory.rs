@@ -8,31 +8,12 @@ use memmap2::MmapRaw;
 
 use super::fault::{self, Kind};
 use super::os::check;
-use super::{page_size, system};
+use super::{Advice, page_size, system};
 
 /// Fresh private memory, unmapped on drop. It is only ever reached through raw pointers,
 /// so whatever the kernel is told about it here, no reference sees its bytes change.
 #[derive(Debug)]
 pub(crate) struct Mapping(MmapRaw);
-
-/// Advice for a range of pages.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Advice {
-    /// Give the memory back; it reads as zeros afterwards. Guards stay.
-    Discard,
-    /// Leave the range out of core dumps.
-    DontDump,
-    /// The child of a fork sees zeros. It sees no guards inside the range, either.
-    WipeOnFork,
-    /// Make the pages present and writable, as if they had been written to.
-    Populate,
-    /// As `Discard`, also where the memory is locked.
-    DiscardLocked,
-    /// Make every access a SIGSEGV, without a mapping of its own.
-    InstallGuard,
-    /// No advice at all: a kernel that looks at what it is told refuses it.
-    Nonsense,
-}
 
 impl Mapping {
     /// Reserves memory, readable and writable, committed only as it is touched.

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use super::page_size;
+use super::{Advice, page_size};
 
 /// As in `memory.rs`.
 #[derive(Debug)]
@@ -18,18 +18,6 @@ pub(crate) struct Mapping {
 unsafe impl Send for Mapping {}
 // SAFETY: as above; it is only reached through raw pointers.
 unsafe impl Sync for Mapping {}
-
-/// As in `memory.rs`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Advice {
-    Discard,
-    DontDump,
-    WipeOnFork,
-    Populate,
-    DiscardLocked,
-    InstallGuard,
-    Nonsense,
-}
 
 impl Mapping {
     pub(crate) fn reserve(len: usize) -> io::Result<Self> {

@@ -12,7 +12,7 @@ use windows_sys::Win32::System::Memory::{
 
 use super::fault::{self, Kind};
 use super::os::check;
-use super::page_size;
+use super::{Advice, page_size};
 
 /// As in `memory.rs`.
 #[derive(Debug)]
@@ -25,19 +25,6 @@ pub(crate) struct Mapping {
 unsafe impl Send for Mapping {}
 // SAFETY: as above; it is only reached through raw pointers.
 unsafe impl Sync for Mapping {}
-
-/// As in `memory.rs`.
-#[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "Windows takes little advice")]
-pub(crate) enum Advice {
-    Discard,
-    DontDump,
-    WipeOnFork,
-    Populate,
-    DiscardLocked,
-    InstallGuard,
-    Nonsense,
-}
 
 impl Mapping {
     /// Counts against the system's commit limit as a whole, and takes memory as it is

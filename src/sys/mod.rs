@@ -9,6 +9,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+mod advice;
 #[cfg(siding_faults)]
 pub mod fault;
 #[cfg(not(siding_faults))]
@@ -35,7 +36,8 @@ mod system;
 #[cfg(windows)]
 use os as system;
 
-pub(crate) use memory::{Advice, Mapping, lowest_resident};
+pub(crate) use advice::Advice;
+pub(crate) use memory::{Mapping, lowest_resident};
 #[cfg(feature = "capi")]
 pub(crate) use objects::{is_symbolic, loads};
 pub(crate) use signals::{ensure_alt_stack, look_at_faults, write_error};
