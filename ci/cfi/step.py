@@ -117,7 +117,7 @@ class Program:
         for address, size, kind, name in re.findall(pattern, table.stdout, re.MULTILINE):
             start, size = int(address, 16), int(size)
             self.at[name] = start
-            if kind == "FUNC" and name not in ("personality", "thread_words"):  # ordinary ones
+            if kind == "FUNC" and name not in ("personality", "find_thread_words"):  # ordinary ones
                 self.disassemble(name, start, start + size)
 
     def disassemble(self, name, start, end):
