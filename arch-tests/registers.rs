@@ -426,11 +426,7 @@ fn new_link(stack: &GuardedStack) -> *mut Link {
 }
 
 fn start(link: *mut Link, entry: Entry, sp: usize) {
+    let bottom = link.wrapping_add(1).addr() - StackConfig::DEFAULT.size;
     // SAFETY: the tests own the stack, and no job that is still needed runs on it.
-    unsafe { arch::arm(link, arch::prepare(), entry, sp) };
-    if cfg!(windows) {
-        let bottom = link.wrapping_add(1).addr() - StackConfig::DEFAULT.size;
-        // SAFETY: the tests own the link, too.
-        unsafe { (*link).inner.fp = bottom };
-    }
+    unsafe { arch::arm(link, arch::prepare(), entry, bottom..sp) };
 }

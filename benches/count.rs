@@ -34,6 +34,7 @@ const CASES: &[Case] = &[
 
 #[allow(unsafe_code, reason = "below the safe interface")]
 mod raw {
+    use std::ops::Range;
     use std::ptr;
 
     use super::arch::{self, Landed, Link, Word, Words};
@@ -54,9 +55,9 @@ mod raw {
         let mut memory = Box::new(Memory([0; 32 << 10]));
         let mut link = Link::new();
         let link = &raw mut link;
-        let top = memory.0.as_mut_ptr_range().end as usize;
+        let Range { start, end } = memory.0.as_mut_ptr_range();
         // SAFETY: the link is new, the memory aligned and used by nobody else.
-        unsafe { arch::arm(link, arch::prepare(), job, top) };
+        unsafe { arch::arm(link, arch::prepare(), job, start as usize..end as usize) };
         let mut landed = Landed { link, word: Word::new(ptr::null_mut()), tag: 0 };
         let mut value = n;
         while value != 0 {

@@ -34,8 +34,9 @@ fn scenario<S: Switch>(stacks: &[GuardedStack; 2]) -> bool {
     let [first, second] = links.each_mut().map(ptr::from_mut);
     let entries = [self::first::<S> as arch::Entry, self::second];
     for ((link, entry), stack) in [first, second].into_iter().zip(entries).zip(stacks) {
+        let stack = stack.bottom().addr()..stack.top().addr();
         // SAFETY: nothing runs on the stack.
-        unsafe { arch::arm(link, S::trampoline(), entry, stack.top().addr()) };
+        unsafe { arch::arm(link, S::trampoline(), entry, stack) };
     }
     S::resume(first, second.addr()) == (first, 10)
         && S::resume(first, 11) == (second, 12)

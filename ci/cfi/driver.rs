@@ -34,8 +34,9 @@ fn link_at_top(memory: *mut u8, stack: usize) -> *mut Link {
 }
 
 fn arm(link: *mut Link, entry: Entry) {
+    let top = link as usize;
     // SAFETY: the job is new or has finished; frames start below its link.
-    unsafe { arch::arm(link, arch::prepare(), entry, link as usize) };
+    unsafe { arch::arm(link, arch::prepare(), entry, top + size_of::<Link>() - STACK..top) };
 }
 
 /// Resumes `link` and checks who comes back, and how.

@@ -20,6 +20,7 @@
 #![allow(unsafe_code)]
 
 use core::mem::MaybeUninit;
+use core::ops::Range;
 
 /// Functions that the assembly calls, or has: by the System V ABI also on Windows, whose own
 /// passes other registers and wants more of them kept. Takes a type, items of an `extern`
@@ -150,18 +151,19 @@ impl Link {
     }
 }
 
-/// Makes `link` a fresh context that will call `entry` on the stack ending at `sp`.
+/// Makes `link` a fresh context that will call `entry` on `stack`, from its end on.
 /// `trampoline` is what [`prepare`] returned: kept by the caller, because a function
 /// that is inlined elsewhere must not name a hidden symbol.
 ///
 /// # Safety
-/// `link` is not running and not paused; `sp` is a multiple of [`STACK_ALIGN`] and the
-/// memory below it belongs to this context alone.
+/// `link` is not running and not paused; `stack` belongs to this context alone, and its end is a
+/// multiple of [`STACK_ALIGN`].
 #[inline(always)]
-pub(crate) unsafe fn arm(link: *mut Link, trampoline: usize, entry: Entry, sp: usize) {
+pub(crate) unsafe fn arm(link: *mut Link, trampoline: usize, entry: Entry, stack: Range<usize>) {
     // SAFETY: the caller owns the link.
     let inner = unsafe { &mut (*link).inner };
-    *inner = Record { reserved: entry as usize, fp: 0, pc: trampoline, sp };
+    let fp = if cfg!(windows) { stack.start } else { 0 };
+    *inner = Record { reserved: entry as usize, fp, pc: trampoline, sp: stack.end };
 }
 
 #[cfg(test)]

@@ -221,11 +221,9 @@ pub(crate) unsafe fn arm_with<X, B, R>(mut control: NonNull<Control<X>>, body: B
     unsafe { slot.cast::<B>().write(body) };
     // SAFETY: the control block is valid and not in use by anyone else.
     let control = unsafe { control.as_mut() };
+    let frames = control.bottom..slot.addr().get();
     // SAFETY: neither running nor paused, by this function's contract; a slot aligns.
-    unsafe { arch::arm(&mut control.link, control.trampoline, entry, slot.addr().get()) };
-    if cfg!(windows) {
-        control.link.inner.fp = control.bottom;
-    }
+    unsafe { arch::arm(&mut control.link, control.trampoline, entry, frames) };
 }
 
 /// What an entry of one's own finds in the slot.
