@@ -65,7 +65,7 @@ pub(crate) use used::{depth, wipe};
 
 use crate::arch::STACK_ALIGN;
 #[cfg(feature = "std")]
-use crate::sys;
+use crate::sys::shadow_stack_active as kernel_has_given_one;
 
 /// Memory that a coroutine or job may run on.
 ///
@@ -113,11 +113,13 @@ pub(crate) fn min_size() -> usize {
 /// Whether this thread runs with a hardware shadow stack, which no switch of ours keeps in
 /// step: the first `ret` after one would end the process.
 pub(crate) fn shadow_stack_active() -> bool {
-    #[cfg(feature = "std")]
-    if sys::shadow_stack_active() {
-        return true;
-    }
-    crate::arch::shadow_stack_active()
+    kernel_has_given_one() || crate::arch::shadow_stack_active()
+}
+
+/// As in `sys`: here there is no kernel.
+#[cfg(not(feature = "std"))]
+fn kernel_has_given_one() -> bool {
+    false
 }
 
 /// As in `pool.rs`: here there are no thread-locals.
