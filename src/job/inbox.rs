@@ -5,9 +5,9 @@
 
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::Ordering;
 
+use super::sync::{AtomicPtr, AtomicU8, Mutex, MutexGuard};
 use super::trace;
 use super::wake::Slot;
 use crate::sys::{self, EventFd, fd};
