@@ -48,9 +48,9 @@ impl Driver {
         self.look()
     }
 
-    /// `woken::Woken::refill`: C's thread clears the event only when it was sent one.
+    /// `woken::Woken::refill`: C's thread clears the event when it may have been sent one.
     pub fn refill(self) -> Vec<usize> {
-        if self.0.awake() {
+        if self.0.rouse() {
             self.0.clear_event();
         }
         self.take_woken()
@@ -97,8 +97,14 @@ impl Job {
         self.0.connect(Some(driver.0), token);
     }
 
+    /// `Raw::disconnect`: the thread that looked for its wakes ends.
     pub fn disconnect(self) {
         self.0.connect(None, 0);
+    }
+
+    /// `woken::take_over`: nobody drove it. Whether it has been woken before.
+    pub fn adopt(self, driver: Driver, token: usize) -> bool {
+        self.0.adopt(driver.0, token)
     }
 
     pub fn handle(self) -> Wake {

@@ -3,11 +3,15 @@
 //! allows. Here are the stand-ins for what lies below them ([`sync`], [`sys`]) and above
 //! ([`drivers`]).
 //!
-//! What loom cannot see: a load that takes its value from a store that comes later in some
-//! thread ("load buffering"), and read-modify-writes of one thread that others see in another
-//! order than that of the program. Nor does it see what is below: how a compiler or an
-//! emulator makes instructions of these orders. The waker of a task and the eventfd are
-//! stand-ins, and so are a fork and a signal that interrupts its own thread not modelled.
+//! What loom cannot see: a load that finds a store which comes later in the program ("load
+//! buffering"), for which `Slot::taken_out` releases `next`; changes of two words by one thread
+//! that others see the other way round; and what is below, how a compiler, a processor or an
+//! emulator carries out these orders. A task's waker and the eventfd are stand-ins. Forks, and
+//! signals that interrupt a waker or driver on its own thread, are not modelled.
+//!
+//! Known, and not asked for here: a waker that has found the inbox of a thread, and is held up
+//! until that thread has ended and another has adopted the job, queues it where nobody looks
+//! until the inbox is used again.
 
 pub mod drivers;
 // Some of it is only for others than the drivers here.
@@ -25,8 +29,8 @@ mod trace {
     pub(crate) fn woken() {}
 }
 
-/// Runs `model` in every order, but for those in which more than so many threads are
-/// interrupted where they do not wait.
+/// Runs `model` in every order; if told so, but for those with more than so many preemptions,
+/// switches away from a thread that could go on.
 pub fn check(preemptions: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions.into();

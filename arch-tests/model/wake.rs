@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 
+use loom::sync::atomic::AtomicBool;
 use loom::thread;
 
 use siding_model_tests::check;
@@ -46,6 +47,25 @@ fn a_wake_during_a_poll_is_seen_or_wakes_the_task() {
 #[should_panic = "a lost wake"]
 fn the_model_would_find_a_lost_wake() {
     a_wake_meets_a_poll(Job::poll_badly);
+}
+
+/// Broken by an `is_notified` that is Relaxed, and by such an `update`.
+#[test]
+fn what_was_written_before_a_wake_is_read_after_it() {
+    check(None, || {
+        let job = Job::awaited();
+        let data = Arc::new(AtomicBool::new(false));
+        let waking = {
+            let (data, ticket) = (Arc::clone(&data), job.ticket());
+            thread::spawn(move || {
+                data.store(true, Ordering::Relaxed);
+                ticket.wake();
+            })
+        };
+        let woken = job.is_notified();
+        assert!(!woken || data.load(Ordering::Relaxed));
+        waking.join().unwrap();
+    });
 }
 
 /// Broken by a `wake` that calls nobody when there is a note already.

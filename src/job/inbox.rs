@@ -112,6 +112,13 @@ impl Inbox {
         self.driver.swap(AWAKE, Ordering::SeqCst) == SIGNALLED
     }
 
+    /// The same, for a driver that does not see whether it has been sent the event. Whether it
+    /// may have been: not only now, as one who was SIGNALLED may look before the event is there.
+    #[cfg(feature = "capi")]
+    pub(super) fn rouse(&self) -> bool {
+        self.driver.swap(AWAKE, Ordering::SeqCst) != AWAKE
+    }
+
     /// Takes the event back, after it was seen.
     pub(crate) fn clear_event(&self) {
         self.event.drain();

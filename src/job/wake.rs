@@ -100,6 +100,15 @@ impl Slot {
         self.inbox.store(inbox, Ordering::Release);
     }
 
+    /// The same for a job that nobody drove. Whether it has been woken before; a wake that this
+    /// does not tell of goes to `inbox`.
+    #[cfg(feature = "capi")]
+    pub(super) fn adopt(&self, inbox: &'static Inbox, token: usize) -> bool {
+        self.connect(Some(inbox), token);
+        // Not a load: who changes the state after this one sees the inbox, see `Ticket::noted`.
+        self.state.fetch_or(0, Ordering::AcqRel) & NOTIFIED != 0
+    }
+
     /// Calls `waker` at the next wake. To be set before [`is_notified`](Self::is_notified)
     /// is asked, or a wake may be missed.
     #[cfg(feature = "future")]
@@ -209,9 +218,21 @@ impl Ticket {
         let before = self.slot.update(self.generation, |state| state | flags);
         match (inbox, before) {
             (Some(inbox), Some(before)) if before & QUEUED == 0 => inbox.push(self.slot),
-            #[cfg(feature = "future")]
-            (None, Some(_)) => self.slot.waker.wake(),
+            (None, Some(_)) => self.noted(),
             _ => {}
+        }
+    }
+
+    /// After a note for nobody in particular.
+    fn noted(self) {
+        #[cfg(feature = "future")]
+        self.slot.waker.wake();
+        // Who has adopted the job in the meantime may have looked for the note too early.
+        if let Some(inbox) = self.slot.inbox()
+            && let Some(before) = self.slot.update(self.generation, |state| state | QUEUED)
+            && before & QUEUED == 0
+        {
+            inbox.push(self.slot);
         }
     }
 
