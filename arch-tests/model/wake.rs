@@ -1,150 +1,118 @@
-//! The protocol of `src/job/wake.rs` between those who wake a job and the task that awaits
-//! it, with loom's atomics in place of the real ones: loom runs every interleaving, and
-//! every order that the memory model allows.
-//!
-//! It is the protocol that is checked here, step by step as `Ticket::wake`,
-//! `Job::is_woken_or_wakes` and `Slot::end_job` take them; change both together.
+//! Wakes of a job that a future drives: `src/job/wake.rs` in every order.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 
-use loom::future::AtomicWaker;
-use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use loom::sync::atomic::AtomicBool;
 use loom::thread;
 
-const NOTIFIED: u64 = 1;
-const GENERATION: u64 = 1 << 32;
-
-#[derive(Default)]
-struct Slot {
-    state: AtomicU64,
-    waker: AtomicWaker,
-}
-
-impl Slot {
-    /// `Ticket::wake`, of a job that a future drives.
-    fn wake(&self, generation: u64) {
-        let note = |state: u64| (state / GENERATION == generation).then_some(state | NOTIFIED);
-        if self.state.fetch_update(Ordering::SeqCst, Ordering::Acquire, note).is_ok() {
-            self.waker.wake();
-        }
-    }
-
-    /// `Job::is_woken_or_wakes`: registered first, looked at second.
-    fn poll(&self, waker: &Waker) -> Poll<()> {
-        self.waker.register_by_ref(waker);
-        match self.state.load(Ordering::Acquire) & NOTIFIED {
-            0 => Poll::Pending,
-            _ => Poll::Ready(()),
-        }
-    }
-
-    /// The same the other way round, which loses wakes.
-    fn poll_badly(&self, waker: &Waker) -> Poll<()> {
-        let notified = self.state.load(Ordering::Acquire) & NOTIFIED;
-        self.waker.register_by_ref(waker);
-        if notified == 0 { Poll::Pending } else { Poll::Ready(()) }
-    }
-
-    /// `Slot::consume`.
-    fn consume(&self) -> bool {
-        self.state.fetch_and(!NOTIFIED, Ordering::Acquire) & NOTIFIED != 0
-    }
-
-    /// `Slot::end_job`: the job has ended, or was dropped with its future.
-    fn end_job(&self) {
-        let next = |state: u64| Some((state / GENERATION + 1) * GENERATION);
-        self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next).unwrap();
-        drop(self.waker.take_waker());
-    }
-}
+use siding_model_tests::check;
+use siding_model_tests::drivers::Job;
 
 /// A task that counts how often it is woken.
 struct Task(AtomicUsize);
 
 impl std::task::Wake for Task {
-    fn wake(self: std::sync::Arc<Self>) {
+    fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-fn task() -> (std::sync::Arc<Task>, Waker) {
-    let task = std::sync::Arc::new(Task(AtomicUsize::new(0)));
-    (std::sync::Arc::clone(&task), Waker::from(task))
+fn task() -> (Arc<Task>, Waker) {
+    let task = Arc::new(Task(AtomicUsize::new(0)));
+    (Arc::clone(&task), Waker::from(task))
 }
 
 /// Whether a wake during the first poll is either seen by it or wakes the task.
-fn a_wake_meets_a_poll(poll: fn(&Slot, &Waker) -> Poll<()>) {
-    loom::model(move || {
-        let slot = Arc::new(Slot::default());
+fn a_wake_meets_a_poll(poll: fn(Job, &Waker) -> Poll<()>) {
+    check(None, move || {
+        let job = Job::awaited();
         let (task, waker) = task();
-        let waking = {
-            let slot = Arc::clone(&slot);
-            thread::spawn(move || slot.wake(0))
-        };
-        let seen = poll(&slot, &waker).is_ready();
+        let ticket = job.ticket();
+        let waking = thread::spawn(move || ticket.wake());
+        let seen = poll(job, &waker).is_ready();
         waking.join().unwrap();
         assert!(seen || task.0.load(Ordering::SeqCst) == 1, "a lost wake");
     });
 }
 
+/// Broken by a `wake` that calls the waker first and notes it afterwards.
 #[test]
 fn a_wake_during_a_poll_is_seen_or_wakes_the_task() {
-    a_wake_meets_a_poll(Slot::poll);
+    a_wake_meets_a_poll(Job::poll);
 }
 
 #[test]
 #[should_panic = "a lost wake"]
 fn the_model_would_find_a_lost_wake() {
-    a_wake_meets_a_poll(Slot::poll_badly);
+    a_wake_meets_a_poll(Job::poll_badly);
 }
 
+/// Broken by an `is_notified` that is Relaxed, and by such an `update`.
+#[test]
+fn what_was_written_before_a_wake_is_read_after_it() {
+    check(None, || {
+        let job = Job::awaited();
+        let data = Arc::new(AtomicBool::new(false));
+        let waking = {
+            let (data, ticket) = (Arc::clone(&data), job.ticket());
+            thread::spawn(move || {
+                data.store(true, Ordering::Relaxed);
+                ticket.wake();
+            })
+        };
+        let woken = job.is_notified();
+        assert!(!woken || data.load(Ordering::Relaxed));
+        waking.join().unwrap();
+    });
+}
+
+/// Broken by a `wake` that calls nobody when there is a note already.
 #[test]
 fn two_wakers_and_a_task_that_moves_lose_nothing() {
-    loom::model(|| {
-        let slot = Arc::new(Slot::default());
+    check(None, || {
+        let job = Job::awaited();
         let (first, second) = (task(), task());
-        assert!(slot.poll(&first.1).is_pending());
-        let waking = [(); 2].map(|()| {
-            let slot = Arc::clone(&slot);
-            thread::spawn(move || slot.wake(0))
-        });
-        let seen = slot.poll(&second.1).is_ready();
+        assert!(job.poll(&first.1).is_pending());
+        let ticket = job.ticket();
+        let waking = [(); 2].map(|()| thread::spawn(move || ticket.wake()));
+        let seen = job.poll(&second.1).is_ready();
         waking.into_iter().for_each(|waking| waking.join().unwrap());
         assert!(seen || second.0.0.load(Ordering::SeqCst) >= 1);
     });
 }
 
+/// Broken by an `end_job` that keeps the generation.
 #[test]
 fn a_wake_that_races_with_the_end_does_not_reach_the_next_job() {
-    loom::model(|| {
-        let slot = Arc::new(Slot::default());
+    check(None, || {
+        let job = Job::awaited();
         let (_, waker) = task();
-        let _ = slot.poll(&waker);
-        let waking = {
-            let slot = Arc::clone(&slot);
-            thread::spawn(move || slot.wake(0))
-        };
-        slot.end_job();
-        // The next job in the same place, which a stale handle must not wake.
-        let (_, next) = task();
-        let woken = slot.poll(&next).is_ready();
+        let _ = job.poll(&waker);
+        let stale = job.ticket();
+        let waking = thread::spawn(move || stale.wake());
+        job.end();
+        // The next job in the same place, which a stale handle must not note a wake for.
+        let next = Job::awaited();
+        assert!(next.is_in_place_of(job));
+        let (_, waker) = task();
+        let woken = next.poll(&waker).is_ready();
         waking.join().unwrap();
-        assert!(!woken && !slot.consume());
+        assert!(!woken && !next.consume());
     });
 }
 
+/// Broken by a `consume` in two steps, a load and a store.
 #[test]
 fn a_wake_is_consumed_once() {
-    loom::model(|| {
-        let slot = Arc::new(Slot::default());
-        let waking = {
-            let slot = Arc::clone(&slot);
-            thread::spawn(move || slot.wake(0))
-        };
-        let early = slot.consume();
+    check(None, || {
+        let job = Job::awaited();
+        let ticket = job.ticket();
+        let waking = thread::spawn(move || ticket.wake());
+        let early = job.consume();
         waking.join().unwrap();
-        assert!(early != slot.consume());
-        assert!(!slot.consume());
+        assert!(early != job.consume());
+        assert!(!job.consume());
     });
 }

@@ -5,9 +5,9 @@
 
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::Ordering;
 
+use super::sync::{AtomicPtr, AtomicU8, Mutex, MutexGuard};
 use super::trace;
 use super::wake::Slot;
 use crate::sys::{self, EventFd, fd};
@@ -110,6 +110,13 @@ impl Inbox {
     /// The driver looks by itself again. Whether it has been sent the event.
     pub(crate) fn awake(&self) -> bool {
         self.driver.swap(AWAKE, Ordering::SeqCst) == SIGNALLED
+    }
+
+    /// The same, for a driver that does not see whether it has been sent the event. Whether it
+    /// may have been: not only now, as one who was SIGNALLED may look before the event is there.
+    #[cfg(feature = "capi")]
+    pub(super) fn rouse(&self) -> bool {
+        self.driver.swap(AWAKE, Ordering::SeqCst) != AWAKE
     }
 
     /// Takes the event back, after it was seen.

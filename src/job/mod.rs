@@ -58,6 +58,7 @@ pub(crate) mod orphans;
 mod overflow;
 mod pool;
 mod queue;
+mod sync;
 #[cfg_attr(not(feature = "trace"), path = "trace_off.rs")]
 mod trace;
 mod wait;

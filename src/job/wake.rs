@@ -13,11 +13,14 @@
 //! consumes it, so a wake that comes before the wait is not lost.
 
 use std::fmt;
+use std::iter;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::Ordering;
 
 use super::inbox::Inbox;
+#[cfg(feature = "future")]
+use super::sync::AtomicWaker;
+use super::sync::{AtomicPtr, AtomicU64, AtomicUsize, CHUNK, Mutex, MutexGuard};
 
 const NOTIFIED: u64 = 1;
 const QUEUED: u64 = 2;
@@ -36,7 +39,7 @@ pub(crate) struct Slot {
     token: AtomicUsize,
     /// The task that waits for the job, if a future drives it instead of an inbox.
     #[cfg(feature = "future")]
-    waker: atomic_waker::AtomicWaker,
+    waker: AtomicWaker,
 }
 
 /// Slots of jobs whose memory was given back.
@@ -66,22 +69,22 @@ pub(crate) struct Ticket {
 impl Slot {
     /// A slot from the free list, or new ones, never to be freed.
     pub(super) fn take() -> &'static Slot {
-        const CHUNK: usize = 64;
         let mut free = hold();
         if free.is_empty() {
-            free.extend(Box::leak(Box::new([const { Slot::new() }; CHUNK])).iter());
+            let new: Box<[Slot]> = iter::repeat_with(Slot::new).take(CHUNK).collect();
+            free.extend(Box::leak(new).iter());
         }
         free.pop().expect("just filled")
     }
 
-    const fn new() -> Slot {
+    fn new() -> Slot {
         Slot {
             state: AtomicU64::new(0),
             next: AtomicPtr::new(ptr::null_mut()),
             inbox: AtomicPtr::new(ptr::null_mut()),
             token: AtomicUsize::new(0),
             #[cfg(feature = "future")]
-            waker: atomic_waker::AtomicWaker::new(),
+            waker: AtomicWaker::new(),
         }
     }
 
@@ -95,6 +98,15 @@ impl Slot {
         self.token.store(token, Ordering::Relaxed);
         let inbox = inbox.map_or(ptr::null_mut(), |inbox| ptr::from_ref(inbox).cast_mut());
         self.inbox.store(inbox, Ordering::Release);
+    }
+
+    /// The same for a job that nobody drove. Whether it has been woken before; a wake that this
+    /// does not tell of goes to `inbox`.
+    #[cfg(feature = "capi")]
+    pub(super) fn adopt(&self, inbox: &'static Inbox, token: usize) -> bool {
+        self.connect(Some(inbox), token);
+        // Not a load: who changes the state after this one sees the inbox, see `Ticket::noted`.
+        self.state.fetch_or(0, Ordering::AcqRel) & NOTIFIED != 0
     }
 
     /// Calls `waker` at the next wake. To be set before [`is_notified`](Self::is_notified)
@@ -206,9 +218,21 @@ impl Ticket {
         let before = self.slot.update(self.generation, |state| state | flags);
         match (inbox, before) {
             (Some(inbox), Some(before)) if before & QUEUED == 0 => inbox.push(self.slot),
-            #[cfg(feature = "future")]
-            (None, Some(_)) => self.slot.waker.wake(),
+            (None, Some(_)) => self.noted(),
             _ => {}
+        }
+    }
+
+    /// After a note for nobody in particular.
+    fn noted(self) {
+        #[cfg(feature = "future")]
+        self.slot.waker.wake();
+        // Who has adopted the job in the meantime may have looked for the note too early.
+        if let Some(inbox) = self.slot.inbox()
+            && let Some(before) = self.slot.update(self.generation, |state| state | QUEUED)
+            && before & QUEUED == 0
+        {
+            inbox.push(self.slot);
         }
     }
 

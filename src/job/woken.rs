@@ -77,8 +77,7 @@ pub(super) fn take_over(handle: Handle) {
         return;
     };
     let _ = with(|woken| {
-        job.slot().connect(Some(woken.inbox), handle.number());
-        if job.is_woken() {
+        if job.slot().adopt(woken.inbox, handle.number()) {
             woken.handles.push_back(handle.number());
             woken.inbox.announce();
         }
@@ -121,7 +120,7 @@ impl Woken {
     }
 
     fn refill(&mut self) {
-        if self.inbox.awake() {
+        if self.inbox.rouse() {
             self.inbox.clear_event();
         }
         self.inbox.drain(|number| self.handles.push_back(number));
