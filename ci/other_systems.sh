@@ -21,7 +21,8 @@ check_symbols() { # <arch>
     public=$(grep -vE ' private external (\[alt entry\] )?_siding_' <<<"$symbols" || true)
     [[ -z $public ]] || die "$1, Mach-O: public or without prefix: $public"
     (($(wc -l <<<"$symbols") >= 6)) || die "$1, Mach-O: only these symbols: $symbols"
-    ! llvm-objdump-19 -d "$object" | grep -E '\b[xw]18\b' || die "$1, Mach-O: x18 is the system's"
+    llvm-objdump-19 -d "$object" >"${object%.o}.code"
+    ! grep -E '\b[xw]18\b' "${object%.o}.code" || die "$1, Mach-O: x18 is the system's"
 }
 
 for target in "$@"; do
