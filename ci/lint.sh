@@ -44,6 +44,8 @@ for target in "$@"; do
 done
 # The other form of the switch is the same for all.
 clippy "$1" --package siding --all-targets --features capi -- --cfg siding_outline
+# That by the C library, too; the build script has to know.
+RUSTFLAGS="${RUSTFLAGS-} --cfg siding_ucontext" clippy "$NATIVE" --package siding --all-targets --features capi
 # corosensei, which two members are compared with, is not for every target.
 clippy "$NATIVE" --workspace --all-targets --all-features
 # Fewer features must leave nothing unused, and no test behind that needs them.
