@@ -43,5 +43,5 @@ if rustup toolchain install "$oldest" --profile minimal --no-self-update >"$work
     done
     echo "$(wc -l <ci/package/api.txt) public items, $(wc -l <"$work/list") files, builds with Rust $oldest"
 else
-    echo "NOT TESTED with Rust $oldest, which could not be installed; clippy knows what it lacks"
+    echo "NOT TESTED: Rust $oldest, which could not be installed; clippy knows what it lacks"
 fi
