@@ -5,5 +5,7 @@ mod a_machine;
 #[path = "../src/arch/mod.rs"]
 mod arch;
 mod bti;
+// For `bti`.
+#[cfg(target_arch = "aarch64")]
 mod common;
 mod registers;

@@ -1,6 +1,7 @@
 //! Offloading where it is likely to break: cancelled, unwound, refused, shared, and with
 //! destructors and callbacks that panic on a worker.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -112,7 +113,12 @@ mod on_the_worker {
     fn a_callback_may_panic() {
         let workers = one_worker();
         let ctx = WaitCtx::new();
-        ctx.set_callback(Some(Callback::new(|| panic!("in a callback"))));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::clone(&calls);
+        ctx.set_callback(Some(Callback::new(move || {
+            counts.fetch_add(1, Ordering::Relaxed);
+            panic!("in a callback");
+        })));
         let ours = Arc::clone(&workers);
         let body = move || ours.offload(|| 3).unwrap();
         let mut progress = Options::new().wait_ctx(ctx).start(body).unwrap();
@@ -124,6 +130,7 @@ mod on_the_worker {
         }
         assert!(matches!(progress, Progress::Finished(3)));
         serves(&workers);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
     }
 
     #[test]

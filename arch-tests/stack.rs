@@ -67,7 +67,7 @@ fn is_guarded(stack: &impl Stack, guard: usize) {
 }
 
 /// Whether this kernel refuses advice that makes no sense; emulators may not.
-fn kernel_heeds_advice() -> bool {
+pub fn kernel_heeds_advice() -> bool {
     let stack = GuardedStack::new(SMALL).expect("a stack");
     // SAFETY: no such advice exists, so nothing can happen.
     unsafe { libc::madvise(stack.bottom().cast(), 4096, 9999) == -1 }

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use siding::coroutine::Coroutine;
 use siding::job::{self, Options, Progress, Wait, WaitError, Wake};
 use siding::scheduler::{
-    Interest, Scheduler, Turn, park, park_until, sleep, wait_fd, wake_handle, yield_now,
+    Interest, JoinHandle, Scheduler, Turn, park, park_until, sleep, wait_fd, wake_handle, yield_now,
 };
 
 /// Long enough for anything but a hang.
-const LONG: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(60);
 
 fn scheduler() -> Scheduler {
     Scheduler::new().expect("a scheduler")

@@ -6,7 +6,8 @@
 # Each case of benches/count.rs runs for 2000 and for 12000 round trips: the difference is
 # exact. Here callgrind counts, under qemu a plugin (ci/count/plugin.c).
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/machine.sh"
+. ci/cargo.sh
+. ci/machine.sh
 
 mode=print
 case ${1-} in
@@ -21,14 +22,8 @@ trap 'rm -rf "$work"' EXIT
 
 # Sets program, the bench for the target.
 build() { # [flag for siding ...]
-    # As in ci/suite.sh: dependencies are built once, and the path tells the builds apart.
     local -x RUSTC_WORKSPACE_WRAPPER=
-    if (($#)); then
-        mkdir -p "$CARGO_TARGET_DIR/ci"
-        RUSTC_WORKSPACE_WRAPPER=$CARGO_TARGET_DIR/ci/rustc-count
-        printf '#!/bin/sh\nexec "$@" %s\n' "$*" >"$RUSTC_WORKSPACE_WRAPPER"
-        chmod +x "$RUSTC_WORKSPACE_WRAPPER"
-    fi
+    (($# == 0)) || with_flags count "$@"
     cargo build --release --bench count --target "$target" --message-format=json \
         >"$work/messages" || die "$target: does not build"
     program=$(sed -n 's/.*"name":"count".*"executable":"\([^"]*\)".*/\1/p' "$work/messages")

@@ -103,13 +103,14 @@ c_program() {
 
 probes() {
     local name
-    ! readelf -n "$CARGO_TARGET_DIR/debug/examples/inspect" | grep stapsdt ||
+    readelf -n "$CARGO_TARGET_DIR/debug/examples/inspect" >"$work/log"
+    ! grep stapsdt "$work/log" ||
         die "there are probes without the feature"
     cargo build --quiet --package siding --example inspect --features trace
     program=$CARGO_TARGET_DIR/debug/examples/inspect
     readelf -n "$program" >"$work/log"
     for name in start resume pause finish cancel; do
-        grep -A 1 'Provider: siding' "$work/log" | grep -q "Name: $name$" ||
+        grep -A 1 'Provider: siding' "$work/log" | grep "Name: $name$" >/dev/null ||
             die "no probe siding:$name: $(cat "$work/log")"
     done
     # shellcheck disable=SC2016 # gdb's variables

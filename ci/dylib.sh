@@ -12,7 +12,7 @@ binaries=0
 for binary in "$CARGO_TARGET_DIR/$NATIVE"/release/deps/inlined-*; do
     [[ -x $binary ]] || continue
     binaries=$((binaries + 1))
-    readelf -d "$binary" | grep -q 'NEEDED.*libsiding_dylib' ||
+    readelf -d "$binary" | grep 'NEEDED.*libsiding_dylib' >/dev/null ||
         die "$binary is not linked to the dylib"
 done
 ((binaries > 0)) || die "the test program is not where it should be"

@@ -118,13 +118,22 @@ served() { # <what>
     grep -q 'to the server' "$work/server" || die "$1: s_server got no data"
 }
 
+# Until then its stdin stays open: at the end of that it hangs up.
+until_answered() {
+    for _ in {1..500}; do
+        ! grep -q 'to the client' "$work/client" || return 0
+        sleep 0.1
+    done
+}
+
 tls() { # <what> <load option ...>
     local what=$1 name version
     shift
     for name in rsa ec; do
         for version in tls1_2 tls1_3; do
             serve "$name" "$@"
-            { echo "to the server" && sleep 1; } | with_siding "$work/client.err" \
+            : >"$work/client"
+            { echo "to the server" && until_answered; } | with_siding "$work/client.err" \
                 openssl s_client -async "$@" -"$version" -connect "localhost:$port" \
                 -CAfile "$work/$name.crt" -cert "$work/$name.crt" -key "$work/$name.key" \
                 -verify_return_error >"$work/client" || { cat "$work/client.err"; die "s_client fails"; }

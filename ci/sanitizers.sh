@@ -5,6 +5,7 @@
 # threads for ThreadSanitizer, less the tests in ci/sanitizers/<name>.txt. C programs built
 # for either use the plain library, which finds out by itself.
 . "$(dirname "$0")/lib.sh"
+. ci/cargo.sh
 (($#)) || set -- address thread c
 
 # Tests fork children that die: one thread, and no core files.
@@ -30,16 +31,26 @@ for_sanitizer() { # address|thread <cargo's command> <its flags ...>
         local -x RUSTC_BOOTSTRAP=1
     fi
     shift 2
-    timeout 900 "${cargo[@]}" "$command" "${where[@]}" "$@"
+    "${limit[@]}" "${cargo[@]}" "$command" "${where[@]}" "$@"
 }
 
-# Runs test files without what the list names.
+# For what a command may not take longer.
+limit=()
+
+# Builds test files, and sets `skips` to what the list names of them.
+choose() { # address|thread <flags for cargo ...>
+    local names
+    for_sanitizer "$1" test --package siding --features capi "${@:2}" -- --list >"$work/list" 2>"$work/log" ||
+        { cut -c 1-300 "$work/log" && die "$1: cannot list the tests"; }
+    names=$(sed -n 's/: test$//p' "$work/list" | named_in "ci/sanitizers/$1.txt") || die "whom does the list mean?"
+    mapfile -t names <<<"$names"
+    skips=(--exact "${names[@]/#/--skip=}")
+}
+
+# Runs test files without those.
 suite() { # address|thread <flags for cargo ...>
-    local sanitizer=$1 skips=() test
+    local sanitizer=$1 limit=(timeout 900)
     shift
-    while read -r test; do
-        skips+=(--skip "$test")
-    done < <(sed -E '/^#/d; s/ .*//' "ci/sanitizers/$sanitizer.txt")
     for_sanitizer "$sanitizer" test --package siding --features capi --no-fail-fast "$@" -- "${skips[@]}" \
         >"$work/log" 2>&1 || { cut -c 1-300 "$work/log" && die "$sanitizer: not content"; }
     awk -v sanitizer="$sanitizer" '
@@ -67,6 +78,7 @@ planted_in_rust() { # address|thread <bug> <what is said>
 }
 
 address() {
+    choose address --lib --test='*'
     suite address --lib --test=suite --test=children --test=machine
     # The tests of the C ABI are for other libraries, too, and do not clean up.
     ASAN_OPTIONS+=:detect_leaks=0 suite address --test='c_*'
@@ -75,7 +87,9 @@ address() {
 }
 
 thread() {
-    suite thread --lib --test=suite --test=children --test='c_*'
+    local files=(--lib --test=suite --test=children --test='c_*')
+    choose thread "${files[@]}"
+    suite thread "${files[@]}"
     planted_in_rust thread race 'data race'
 }
 

@@ -7,11 +7,14 @@
 
 [[ $(uname -sm) == "Linux x86_64" ]] || die "runs on x86_64 Linux; this is $(uname -sm)"
 
+# The library needs less, but on powerpc64le, and nobody tests with less.
+OLDEST_RUST=1.95
+
 # What must be there (a command, or a file by its path), and Debian's package for it.
 needs() {
     case $1 in
         base)
-            echo gcc gcc /usr/include/stdio.h libc6-dev readelf binutils shellcheck shellcheck
+            echo gcc gcc /usr/include/stdio.h libc6-dev readelf binutils shellcheck shellcheck git git
             # For examples/tokio_openssl.
             echo pkg-config pkg-config /usr/include/openssl/async.h libssl-dev ;;
         x86_64-unknown-linux-gnu) ;;
@@ -81,6 +84,9 @@ missing() {
 }
 
 command -v rustup >/dev/null || die "rustup is missing: see https://rustup.rs"
+version=$(rustc --version)
+[[ $(printf 'rustc %s\n' "$OLDEST_RUST" "${version#* }" | sort -V | head -n 1) == "rustc $OLDEST_RUST" ]] ||
+    die "the tests need Rust $OLDEST_RUST, this is $version: rustup update"
 
 packages=$(missing base "$@")
 if [[ -n $packages ]]; then
@@ -96,7 +102,7 @@ if [[ -n $packages ]]; then
 fi
 
 for component in rustfmt clippy; do
-    rustup component list --installed | grep -q "^$component" ||
+    rustup component list --installed | grep "^$component" >/dev/null ||
         rustup component add "$component" || die "rustup has no component $component"
 done
 if [[ " $* " =~ " "(tools|systems)" " ]]; then
@@ -113,7 +119,7 @@ targets=()
 for item in "$@"; do
     case $item in
         tools | bench) ;;
-        systems) targets+=("${COMPILED[@]}") ;;
+        systems) targets+=("${COMPILED[@]}" "$WINDOWS") ;;
         *) targets+=("$item") ;;
     esac
 done

@@ -3,6 +3,7 @@
 #   ci/suite.sh <target> <variant>
 # Every test that exists natively must run, less the lines of ci/exclusions.txt.
 . "$(dirname "$0")/lib.sh"
+. ci/cargo.sh
 target=${1:?target} variant=${2:?variant}
 
 # How long the tests of one run may take before something must be hanging.
@@ -22,8 +23,7 @@ case $variant in
     opt-s) flags=(-C opt-level=s) ;;
     native-cpu) flags=(-C target-cpu=native) ;;
     frame-pointers) flags=(-C force-frame-pointers=yes) ;;
-    # The build script must see it, too. Its C has no warnings.
-    ucontext) export RUSTFLAGS="${RUSTFLAGS-} --cfg siding_ucontext" CFLAGS="${CFLAGS-} -Wall -Werror" ;;
+    ucontext) ;; # below
     *) die "unknown variant: $variant" ;;
 esac
 
@@ -67,34 +67,22 @@ done
 expected=$({ echo "$expected"; awk -v target="+$target" '$1 == target { print $2, $3 }' \
     ci/exclusions.txt; } | sort)
 
-# The flags are for the crate and its tests alone, unlike RUSTFLAGS, so that dependencies
-# are built once for all variants. Cargo tells variants apart by the path of the wrapper.
-if ((${#flags[@]})); then
-    export RUSTC_WORKSPACE_WRAPPER=$work/rustc-$variant
-    printf '#!/bin/sh\nexec "$@" %s\n' "${flags[*]}" >"$RUSTC_WORKSPACE_WRAPPER"
-    chmod +x "$RUSTC_WORKSPACE_WRAPPER"
-fi
+# From here on it is this variant that is built.
+((${#flags[@]} == 0)) || with_flags "$variant" "${flags[@]}"
+# The build script must see it, too.
+[[ $variant != ucontext ]] ||
+    export RUSTFLAGS="${RUSTFLAGS-} --cfg siding_ucontext" CFLAGS="${CFLAGS-} -Wall -Werror"
 listed=$(names "${cargo[@]}" -- "${skips[@]}")
 diff <(echo "$expected") <(echo "$listed") >"$log" ||
     die "the tests of $target differ from the native ones (<) less ci/exclusions.txt:
 $(grep '^[<>]' "$log")"
 
-# Runs the tests, or those named.
 run() { # <flags for the tests ...>
-    timeout --kill-after=10 "$LIMIT" cargo test "${cargo[@]}" --no-fail-fast -- "$@" 2>&1
+    timeout --kill-after=10 "$LIMIT" cargo test "${cargo[@]}" --no-fail-fast -- "$@"
 }
 
 started=0
-run "${skips[@]}" >"$log" || started=$?
-# An emulator that forks beside threads of its own leaves the child with a lock of theirs now
-# and then, where it waits until it is killed.
-mapfile -t failed < <(awk '/^failures:$/ { list = 1 } list && /^    [a-z_:0-9]+$/ { print $1 }' "$log")
-if ((started == 101 && ${#failed[@]})) && [[ $target != x86_64-* && $target != i686-* ]] &&
-    ! grep -qv '^forks::' <(printf '%s\n' "${failed[@]}") && grep -q 'Killed(14)' "$log"; then
-    echo "$target $variant: once more: ${failed[*]}"
-    started=0
-    run --exact "${failed[@]}" >>"$log" || started=$?
-fi
+run_into "$target" "$log" "${skips[@]}" || started=$?
 ((started == 0)) || {
     cat "$log"
     ((started != 124)) || die "$target $variant: no end after $LIMIT s"
@@ -103,7 +91,8 @@ fi
 
 # "test result: ok. 5 passed; 0 failed; 1 ignored; ..."
 grep '^test result: ' "$log" >"$results" || die "cargo test printed no result"
-read -r passed ignored < <(awk '{ passed += $4; ignored += $8 } END { print passed, ignored }' "$results")
+passed=$(passed_in "$results")
+ignored=$(awk '{ ignored += $8 } END { print ignored }' "$results")
 grep -E '^( +Running |test result: )' "$log"
 ((ignored == 0)) || die "$target $variant: $ignored tests ignored that ci/exclusions.txt does not name"
 count=$(wc -l <<<"$listed")

@@ -3,7 +3,7 @@
 # assembly, in C programs and shared libraries that contain it, and inlined into Rust.
 #   ci/symbols.sh [target ...]      every architecture unless told
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/machine.sh"
+. ci/machine.sh
 (($#)) || set -- "${TARGETS[@]}"
 
 prefix=siding_$(version_digits)_
@@ -94,15 +94,17 @@ check_symbols() {
         esac
     done <"$work/symbols"
     # Not every linker says that it is missing, nor does every kernel care.
-    readelf -SW "$work/asm.o" | grep -qE 'note\.GNU-stack +PROGBITS +0+ [0-9a-f]+ 0+ +00 +0 ' ||
+    readelf -SW "$work/asm.o" >"$work/sections"
+    grep -qE 'note\.GNU-stack +PROGBITS +0+ [0-9a-f]+ 0+ +00 +0 ' "$work/sections" ||
         fail "the assembly does not ask for a stack that is not executable"
     (($(grep -c FUNC "$work/symbols") >= 4)) || fail "only these symbols: $(cat "$work/symbols")"
 }
 
 # Whatever has a name may be jumped to; functions are also called.
 check_pad() { # <name> <address> <pad>
-    [[ -z $3 ]] || "${gnu}objdump" -d --no-show-raw-insn --start-address="0x$2" "$work/asm.o" |
-        grep -m 1 -E '^ +[0-9a-f]+:' | grep -qE ":\s+$3\$" || fail "$1 begins without $3"
+    [[ -n $3 ]] || return 0
+    "${gnu}objdump" -d --no-show-raw-insn --start-address="0x$2" "$work/asm.o" >"$work/code"
+    grep -m 1 -E '^ +[0-9a-f]+:' "$work/code" | grep -E ":\s+$3\$" >/dev/null || fail "$1 begins without $3"
 }
 
 # The note of `file` is exactly what we want: nothing promised that is not kept.
@@ -128,11 +130,14 @@ check_linked() {
     "${cc[@]}" -o "$work/program" || { fail "the C program does not link"; return; }
     "${cc[@]}" -shared -nostdlib -o "$work/library.so" || { fail "the C library does not link"; return; }
     for file in "$work/program" "$work/library.so"; do
-        readelf -lW "$file" | grep -qE 'GNU_STACK .* RW +0x' || fail "${file##*/}: executable stack"
+        readelf -lW "$file" >"$work/segments"
+        grep -qE 'GNU_STACK .* RW +0x' "$work/segments" || fail "${file##*/}: executable stack"
     done
-    # Not `grep -q`: it would not read on, and readelf fail because of that.
-    readelf -sW "$work/program" | grep "${prefix}trampoline" >/dev/null || fail "the program lacks the assembly"
-    ! readelf --dyn-syms -W "$work/library.so" | grep "$prefix" || fail "library.so exports these"
+    readelf -sW "$work/program" >"$work/symbols.all"
+    grep -q "${prefix}trampoline" "$work/symbols.all" || fail "the program lacks the assembly"
+    readelf --dyn-syms -W "$work/library.so" >"$work/symbols.dynamic"
+    grep -q '^Symbol table' "$work/symbols.dynamic" || fail "library.so has no dynamic symbols: blind?"
+    ! grep "$prefix" "$work/symbols.dynamic" || fail "library.so exports these"
     # The C runtime's own objects are unmarked: only a library without them shows the note.
     check_note "$work/library.so"
 }
@@ -205,7 +210,9 @@ for target in "$@"; do
     check_note "$work/asm.o"
     check_linked
     check_leaving "$work/asm.o" 4
-    ! "${gnu}objdump" -d --no-show-raw-insn "$work/asm.o" | grep -E "$bad_jump" || fail "a bad jump"
+    # Into a file: a tool that fails ends the script.
+    "${gnu}objdump" -d --no-show-raw-insn "$work/asm.o" >"$work/code"
+    ! grep -E "$bad_jump" "$work/code" || fail "a bad jump"
     check_inlined
 done
 ((failures == 0)) || die "$failures failures"

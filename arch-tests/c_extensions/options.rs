@@ -149,8 +149,10 @@ fn a_job_may_have_fp_control_words_of_its_own() {
         [0, 0x80_0000, 0x40_0000, 0xc0_0000]
     } else if cfg!(any(target_arch = "powerpc64", target_arch = "s390x")) {
         [0, 3, 2, 1]
-    } else {
+    } else if cfg!(target_arch = "riscv64") {
         [0, 2, 3, 1]
+    } else {
+        panic!("which numbers has <fenv.h> for this architecture?")
     };
     fn rounding() -> c_int {
         MODES.iter().position(|mode| *mode == fegetround()).unwrap() as c_int

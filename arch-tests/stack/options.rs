@@ -108,8 +108,6 @@ fn stacks_wiped_on_fork_are_zero_in_the_child_and_guarded() {
 
 #[test]
 fn options_can_be_combined() {
-    if kernel_heeds_advice() {
-        let config = SMALL.lock(true).wipe_on_fork(true).core_dump(true);
-        is_guarded(&pooled(config), SMALL.guard);
-    }
+    let config = SMALL.lock(true).wipe_on_fork(true).core_dump(true);
+    is_guarded(&pooled(config), SMALL.guard);
 }

@@ -11,6 +11,45 @@ fn of_an_ended_job(scheduler: &Scheduler) -> Wake {
     left.take().expect("it has run")
 }
 
+/// A job that parks until it is told that no wake will come any more.
+struct Sleeper {
+    told: Rc<Cell<bool>>,
+    job: JoinHandle<bool>,
+}
+
+impl Sleeper {
+    fn new(scheduler: &Scheduler) -> Sleeper {
+        Sleeper::after(scheduler, || ())
+    }
+
+    /// One that does something else first.
+    fn after(scheduler: &Scheduler, first: impl FnOnce() + 'static) -> Sleeper {
+        let told = Rc::new(Cell::new(false));
+        let hears = Rc::clone(&told);
+        let body = move || {
+            first();
+            // With a slot of its own from the start.
+            let _own = own();
+            let mut woken = false;
+            while !hears.get() {
+                woken |= park_until(Instant::now() + Duration::from_millis(1)).is_ok();
+            }
+            woken || is_woken()
+        };
+        Sleeper { told, job: scheduler.spawn(body).unwrap() }
+    }
+
+    /// Whether any of the wakes up to now has reached it.
+    fn was_woken(self, scheduler: &Scheduler) -> bool {
+        turn_a_few_times(scheduler);
+        self.told.set(true);
+        while !self.job.is_finished() {
+            scheduler.turn(None).unwrap();
+        }
+        self.job.join().unwrap()
+    }
+}
+
 #[test]
 fn a_wake_after_the_end_does_nothing() {
     let scheduler = scheduler();
@@ -23,44 +62,35 @@ fn a_wake_after_the_end_does_nothing() {
 fn it_does_not_wake_the_next_job_in_the_same_place() {
     let scheduler = scheduler();
     let wake = of_an_ended_job(&scheduler);
-    let next = scheduler.spawn(is_woken_soon).unwrap();
+    let next = Sleeper::new(&scheduler);
     turn_a_few_times(&scheduler);
     wake.wake();
-    scheduler.run().unwrap();
-    assert!(!next.join().unwrap());
-}
-
-fn is_woken_soon() -> bool {
-    // With a slot of its own from the start.
-    let _own = own();
-    park_until(Instant::now() + Duration::from_millis(10)).is_ok()
+    assert!(!next.was_woken(&scheduler));
 }
 
 #[test]
 fn it_does_not_wake_the_next_job_when_it_was_still_queued_for_the_first() {
     let scheduler = scheduler();
     let first = scheduler.spawn(|| own().wake()).unwrap();
-    let next = scheduler.spawn(move || first.join().is_ok() && is_woken_soon()).unwrap();
-    scheduler.run().unwrap();
-    assert!(!next.join().unwrap());
+    let next = Sleeper::after(&scheduler, move || first.join().unwrap());
+    assert!(!next.was_woken(&scheduler));
     // Taken out of the inbox by now: those that follow find nothing, either.
-    let more: Vec<_> = (0..3).map(|_| scheduler.spawn(is_woken_soon).unwrap()).collect();
-    scheduler.run().unwrap();
-    assert!(more.into_iter().all(|job| !job.join().unwrap()));
+    let more = [0; 3].map(|_| Sleeper::new(&scheduler));
+    turn_a_few_times(&scheduler);
+    assert!(more.into_iter().all(|next| !next.was_woken(&scheduler)));
 }
 
 #[test]
 fn its_clones_are_as_stale_and_may_be_dropped() {
     let scheduler = scheduler();
     let wake = of_an_ended_job(&scheduler);
-    let next = scheduler.spawn(is_woken_soon).unwrap();
+    let next = Sleeper::new(&scheduler);
     turn_a_few_times(&scheduler);
     let clones = [wake.clone(), wake.clone()];
     clones[0].wake();
     drop(wake);
     drop(clones);
-    scheduler.run().unwrap();
-    assert!(!next.join().unwrap());
+    assert!(!next.was_woken(&scheduler));
 }
 
 #[test]
@@ -104,11 +134,10 @@ fn a_handle_may_outlive_its_scheduler() {
     wake.wake();
     // The next scheduler may have the inbox of the first.
     let second = scheduler();
-    let next = second.spawn(is_woken_soon).unwrap();
+    let next = Sleeper::new(&second);
     turn_a_few_times(&second);
     wake.wake();
-    second.run().unwrap();
-    assert!(!next.join().unwrap());
+    assert!(!next.was_woken(&second));
 }
 
 #[test]
@@ -125,7 +154,6 @@ fn a_wake_sent_before_the_scheduler_is_dropped_does_not_reach_the_next_scheduler
     left.take().unwrap().wake();
     drop(first);
     let second = scheduler();
-    let next = second.spawn(is_woken_soon).unwrap();
-    second.run().unwrap();
-    assert!(!next.join().unwrap());
+    let next = Sleeper::new(&second);
+    assert!(!next.was_woken(&second));
 }

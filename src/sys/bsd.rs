@@ -127,8 +127,8 @@ pub(super) fn advise(advice: Advice, part: &iovec) -> io::Result<()> {
         // What `madvise` knows leaves the contents to chance.
         Advice::Discard | Advice::DiscardLocked => renew(part),
         #[cfg(target_os = "freebsd")]
-        // SAFETY: changes nothing but what a core dump shows.
         Advice::DontDump => {
+            // SAFETY: changes nothing but what a core dump shows.
             check(unsafe { libc::madvise(part.iov_base, part.iov_len, libc::MADV_NOCORE) })
         }
         Advice::Nonsense => Err(io::ErrorKind::InvalidInput.into()),
