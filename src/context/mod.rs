@@ -383,31 +383,34 @@ where
     // SAFETY: the trampoline passes the link, which is the first field of the block.
     let control = unsafe { NonNull::new_unchecked(link.cast::<Control<X>>()) };
     let slot = slot::<X, F, R>(control);
+    // Taken and put back on the inside, so that large ones are moved no more than needed.
     let run = move || {
-        if tag == tag::UNWIND {
-            // What has not begun needs no unwinding, so this works with `panic = "abort"` too.
-            // SAFETY: `arm` put the closure there, and it is not run.
-            unsafe { slot.cast::<F>().drop_in_place() };
-            return;
-        }
-        // Taken and put back on the inside, so that large ones are moved no more than needed.
         // SAFETY: `arm` put the closure there; it is taken once, before anything else.
         let closure = unsafe { slot.cast::<F>().read() };
         let result = ManuallyDrop::new(closure(word, tag, control));
         // SAFETY: the closure has left the slot, which has room for its result.
         unsafe { slot.cast().write(result) };
     };
+    // What has not begun needs no unwinding, so this works with `panic = "abort"` too.
+    // SAFETY: `arm` put the closure there, and it is not run.
+    let discard = move || unsafe { slot.cast::<F>().drop_in_place() };
     // switch 6/7: the job runs; its panic must not reach the trampoline.
-    let payload: Payload = match unwinding::catch(run) {
-        Ok(()) if tag != tag::UNWIND => {
-            // SAFETY: just written.
-            let result = unsafe { slot.cast::<ManuallyDrop<R>>().as_ref() };
-            // SAFETY: not touched until the resumer takes it.
-            let word = unsafe { lend(result) };
-            return Words { word, tag: tag::FINISHED };
+    let payload: Payload = if tag == tag::UNWIND {
+        match unwinding::catch(discard) {
+            Ok(()) => unwinding::forced(),
+            Err(payload) => payload,
         }
-        Ok(()) => unwinding::forced(),
-        Err(payload) => payload,
+    } else {
+        match unwinding::catch(run) {
+            Ok(()) => {
+                // SAFETY: just written.
+                let result = unsafe { slot.cast::<ManuallyDrop<R>>().as_ref() };
+                // SAFETY: not touched until the resumer takes it.
+                let word = unsafe { lend(result) };
+                return Words { word, tag: tag::FINISHED };
+            }
+            Err(payload) => payload,
+        }
     };
     // SAFETY: the closure has left the slot, which has room for a payload.
     unsafe { slot.cast::<Payload>().write(payload) };
