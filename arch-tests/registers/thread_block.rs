@@ -1,18 +1,20 @@
 //! Windows: the thread's block (TEB) says which stack the thread is on. Each side of a switch
 //! finds its own words there; and, with the option, its own control words of floating point.
 
-use std::arch::asm;
+use std::arch::{asm, naked_asm};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::ops::Range;
+use std::ptr;
 use std::rc::Rc;
 
 use siding::coroutine::{Coroutine, CoroutineState, Yielder};
 use siding::job::{self, Options, Progress};
 use siding::stack::Stack;
+use windows_sys::Win32::System::Memory::{PAGE_GUARD, PAGE_READWRITE, VirtualProtect};
 
-use super::{Side, TRIPS, new_stack};
-use crate::arch;
+use super::{FINISHED, Side, TRIPS, new_link, new_stack, start, to_word};
+use crate::arch::{self, Link, Word, Words, asm_abi};
 
 /// The words that a switch exchanges.
 const NAMES: [&str; 5] =
@@ -183,6 +185,91 @@ fn inside_it_describes_the_stack_of_the_job_outside_that_of_the_thread() {
     let Progress::Finished(inside) = job.resume() else { panic!("it finishes") };
     assert_eq!(words(), before);
     assert_ne!(inside, before);
+}
+
+const PAGE: usize = 4096;
+
+/// Makes a page of the thread's stack its guard, or a page like any other; whether it was one.
+fn set_guard(page: usize, on: bool) -> bool {
+    let (mut before, guard) = (0, if on { PAGE_GUARD } else { 0 });
+    let page = ptr::with_exposed_provenance(page);
+    // SAFETY: no frame lies there.
+    let done = unsafe { VirtualProtect(page, PAGE, PAGE_READWRITE | guard, &mut before) };
+    assert_ne!(done, 0, "{}", std::io::Error::last_os_error());
+    before & PAGE_GUARD != 0
+}
+
+/// Calls `body` with the stack pointer at `sp`.
+#[unsafe(naked)]
+unsafe extern "sysv64-unwind" fn call_at(sp: usize, link: *mut Link, body: *const ()) {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "mov rsp, rdi",
+        "mov rdi, rsi",
+        "call rdx",
+        "mov rsp, rbp",
+        "pop rbp",
+        "ret",
+    )
+}
+
+asm_abi! {
+unsafe fn ends(_: Word, _: usize, _: *mut Link) -> Words {
+    Words { word: to_word(0), tag: FINISHED }
+}
+}
+
+asm_abi! {
+unsafe fn resume_inlined(link: *mut Link) -> Words {
+    // SAFETY: the test arms it.
+    let landed = unsafe { arch::imp::resume(link, to_word(0), 0) };
+    Words { word: landed.word, tag: landed.tag }
+}
+}
+
+asm_abi! {
+unsafe fn resume_by_the_stub(link: *mut Link) -> Words {
+    // SAFETY: the test arms it.
+    let landed = unsafe { arch::stub::resume(link, to_word(0), 0) };
+    Words { word: landed.word, tag: landed.tag }
+}
+}
+
+/// Wherever in a switch the stack of the thread reaches the page where it has ended so far.
+fn grows_when_left(resume: *const ()) {
+    touch_the_stack_below();
+    let before = words();
+    let border = (arch::stack_pointer() & !(PAGE - 1)) - 2 * PAGE;
+    let stack = new_stack();
+    let link = new_link(&stack);
+    let mut grown = [false; 2];
+    for sp in (border..border + PAGE).step_by(16) {
+        start(link, ends, link.addr());
+        set_guard(border - PAGE, true);
+        let mut limited = before;
+        limited[STACK_LIMIT] = border;
+        set_words(limited);
+        // SAFETY: there is a page below, and then a guard, which gives way.
+        unsafe { call_at(sp, link, resume) };
+        let found = words()[STACK_LIMIT];
+        set_words(before);
+        let has_grown = !set_guard(border - PAGE, false);
+        grown[usize::from(has_grown)] = true;
+        let limit = if has_grown { border - PAGE } else { border };
+        assert_eq!(found, limit, "{:#x} above the guard", sp - border);
+    }
+    assert_eq!(grown, [true; 2], "the guard has to be hit from some places and not from others");
+}
+
+#[test]
+fn a_stack_that_grows_during_an_inlined_switch_is_found_grown() {
+    grows_when_left(resume_inlined as *const ());
+}
+
+#[test]
+fn a_stack_that_grows_in_the_stub_is_found_grown() {
+    grows_when_left(resume_by_the_stub as *const ());
 }
 
 /// The control bits of MXCSR and the x87 control word, without what would raise exceptions.
