@@ -10,7 +10,7 @@ use loom::sync::atomic::AtomicBool;
 use loom::thread;
 
 use siding_model_tests::check;
-use siding_model_tests::drivers::{Driver, Job};
+use siding_model_tests::drivers::{Driver, Job, Later};
 
 /// Each of these has gone on once more: those whose tokens a driver was told.
 fn go_on(jobs: &[Job], woken: Vec<usize>) {
@@ -146,6 +146,20 @@ fn two_wakers_of_one_job_lose_nothing() {
     });
 }
 
+/// Broken by a `drain` that takes the list by a Relaxed swap.
+#[test]
+fn wakes_of_two_jobs_are_not_lost() {
+    check(3, || {
+        let driver = Driver::new();
+        let jobs = [Job::driven(driver, 0), Job::driven(driver, 1)];
+        let tickets = jobs.map(Job::ticket);
+        let waking = thread::spawn(move || tickets.into_iter().for_each(Later::wake));
+        run(driver, &jobs);
+        waking.join().unwrap();
+        nothing_is_lost(driver, &jobs);
+    });
+}
+
 /// A job that is woken again while the driver goes through the list that it is in.
 ///
 /// Broken by a `drain` that reads `next` after `taken_out`.
@@ -216,14 +230,16 @@ fn a_wake_that_comes_when_job_and_driver_are_gone_disturbs_nobody() {
 /// As when a job waits for another in its place: the same thread has both inboxes, and passes
 /// on what is in the first.
 ///
-/// Broken by a `drain` that does not forward; by a `forward` that does not set QUEUED.
+/// Broken by a `drain` that does not forward, a `forward` that does not look at QUEUED, a
+/// `connect` that is Relaxed.
 #[test]
 fn a_wake_that_races_with_a_change_of_drivers_follows_the_job() {
     check(3, || {
-        let (first, second) = (Driver::new(), Driver::new());
+        let first = Driver::new();
         let jobs = [Job::driven(first, 0)];
         let ticket = jobs[0].ticket();
         let waking = [(); 2].map(|()| thread::spawn(move || ticket.wake()));
+        let second = Driver::new();
         jobs[0].connect(second, 0);
         assert_eq!(first.take_woken(), []);
         run(second, &jobs);
@@ -279,14 +295,13 @@ fn a_wake_by_the_last_handle_is_not_lost() {
 #[test]
 fn a_wake_that_races_with_an_adoption_is_not_lost() {
     check(3, || {
-        let ended = Driver::new();
+        let (ended, driver) = (Driver::new(), Driver::new());
         let jobs = [Job::driven(ended, 0)];
         let ticket = jobs[0].ticket();
         ticket.wake();
         jobs[0].disconnect();
         ended.release();
         let waking = thread::spawn(move || ticket.wake());
-        let driver = Driver::new();
         assert!(jobs[0].adopt(driver, 0));
         jobs[0].consume();
         run(driver, &jobs);
