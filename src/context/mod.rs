@@ -391,7 +391,8 @@ where
         // SAFETY: the closure has left the slot, which has room for its result.
         unsafe { slot.cast().write(result) };
     };
-    // What has not begun needs no unwinding, so this works with `panic = "abort"` too.
+    // What has not begun needs no unwinding, so this works with `panic = "abort"` too; nor, in a
+    // frame of its own, room for the closure.
     // SAFETY: `arm` put the closure there, and it is not run.
     let discard = move || unsafe { slot.cast::<F>().drop_in_place() };
     // switch 6/7: the job runs; its panic must not reach the trampoline.
