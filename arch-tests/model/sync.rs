@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::ptr;
 use std::sync::LockResult;
-use std::sync::atomic::Ordering::{self, SeqCst};
+use std::sync::atomic::Ordering::{self, Relaxed, SeqCst};
 use std::task::Waker;
 
 use loom::lazy_static::Lazy;
@@ -27,10 +27,26 @@ struct Last(Cell<Ordering>);
 // SAFETY: loom runs all its threads on one, and there is no switch in a `get` or `set`.
 unsafe impl Sync for Last {}
 
+/// Of two accesses to a word each may be the first. loom itself forgets that a thread has loaded
+/// a word once another loads it, and so leaves out that the other's change comes before.
+struct Turns(atomic::AtomicBool);
+
+impl Turns {
+    fn new() -> Self {
+        Turns(atomic::AtomicBool::new(false))
+    }
+
+    /// Fails, and orders nothing. To loom it is an access that must be tried before all others.
+    fn next(&self) {
+        let _ = self.0.compare_exchange(true, true, Relaxed, Relaxed);
+    }
+}
+
 macro_rules! atomic {
     ($name:ident $(<$t:ident>)?, $value:ty, never: $never:expr) => {
         pub(super) struct $name $(<$t>)? {
             word: atomic::$name $(<$t>)?,
+            turns: Turns,
             last: Last,
         }
 
@@ -40,8 +56,8 @@ macro_rules! atomic {
             const NEVER: $value = $never;
 
             pub(super) fn new(value: $value) -> Self {
-                let last = Last(Cell::new(Ordering::Relaxed));
-                Self { word: atomic::$name::new(value), last }
+                let last = Last(Cell::new(Relaxed));
+                Self { word: atomic::$name::new(value), turns: Turns::new(), last }
             }
 
             /// After a change, with no switch in between.
@@ -51,6 +67,7 @@ macro_rules! atomic {
             }
 
             pub(super) fn load(&self, order: Ordering) -> $value {
+                self.turns.next();
                 let seen = self.word.load(order);
                 if order != SeqCst || self.last.0.get() != SeqCst {
                     return seen;
@@ -60,11 +77,13 @@ macro_rules! atomic {
             }
 
             pub(super) fn store(&self, value: $value, order: Ordering) {
+                self.turns.next();
                 self.word.store(value, order);
                 self.changed(order, ());
             }
 
             pub(super) fn swap(&self, value: $value, order: Ordering) -> $value {
+                self.turns.next();
                 let was = self.word.swap(value, order);
                 self.changed(order, was)
             }
@@ -92,6 +111,7 @@ macro_rules! atomic {
                 order: Ordering,
                 failure: Ordering,
             ) -> Result<$value, $value> {
+                self.turns.next();
                 let was = self.word.compare_exchange(expected, new, order, failure)?;
                 Ok(self.changed(order, was))
             }
@@ -102,6 +122,7 @@ macro_rules! atomic {
                 failure: Ordering,
                 change: impl FnMut($value) -> Option<$value>,
             ) -> Result<$value, $value> {
+                self.turns.next();
                 let was = self.word.fetch_update(order, failure, change)?;
                 Ok(self.changed(order, was))
             }
@@ -115,11 +136,13 @@ atomic!(AtomicU64, u64, never: u64::MAX);
 
 impl AtomicU64 {
     pub(super) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+        self.turns.next();
         let was = self.word.fetch_or(bits, order);
         self.changed(order, was)
     }
 
     pub(super) fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
+        self.turns.next();
         let was = self.word.fetch_and(bits, order);
         self.changed(order, was)
     }
