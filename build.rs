@@ -11,9 +11,6 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=asm");
 
-    if env::var_os("CARGO_FEATURE_CAPI").is_some() && env::var_os("CARGO_CFG_WINDOWS").is_some() {
-        println!("cargo::error=siding has no C ABI on Windows: leave out the feature capi");
-    }
     let arch = variable("CARGO_CFG_TARGET_ARCH");
     if env::var_os("CARGO_CFG_SIDING_UCONTEXT").is_some() {
         ucontext();

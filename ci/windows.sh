@@ -25,7 +25,8 @@ end_wine() {
 trap end_wine EXIT
 wineboot --init >"$work/boot.log" 2>&1 || die "wine does not start: $(cat "$work/boot.log")"
 
-programs=(--package siding --lib --test suite --test machine --test children)
+programs=(--package siding --features capi --lib --test suite --test machine --test children)
+programs+=(--test c_abi --test c_abi_memory --test c_extensions)
 
 # Prints the name of each test, after that of its program.
 names() { # <target> [flags for the tests ...]
@@ -70,6 +71,7 @@ $(grep '^[<>]' "$log")"
 }
 
 run debug
+cargo check --quiet --package siding --tests --target "$target" || die "does not compile without the C ABI"
 export RUSTC_WORKSPACE_WRAPPER=$work/rustc-outline
 printf '#!/bin/sh\nexec "$@" --cfg siding_outline\n' >"$RUSTC_WORKSPACE_WRAPPER"
 chmod +x "$RUSTC_WORKSPACE_WRAPPER"

@@ -14,6 +14,8 @@ mod memory;
 mod options;
 mod start;
 mod wait_ctx;
+#[cfg_attr(windows, path = "waiting_windows.rs")]
+mod waiting;
 mod wake;
 
 use std::ffi::{c_int, c_void};
