@@ -2,6 +2,10 @@
 //! ASYNC_WAIT_CTX_new(3), exported without a version so that they bind in place of
 //! libcrypto's. Types are opaque; `include/siding/async.h` declares everything.
 //!
+//! No panic of ours reaches C, and none of a job's own leaves the job: the process ends. What
+//! C and C++ unwind inside of a job is theirs: on Windows too, where their exceptions find the
+//! frames of the job, and none beyond its first.
+//!
 //! # Safety
 //!
 //! The only checks possible on C's arguments are made here: NULL, stale and foreign
@@ -9,6 +13,8 @@
 #![allow(unsafe_code)]
 
 mod cancel;
+#[cfg(not(windows))]
+mod forwarded;
 mod libcrypto;
 mod memory;
 mod options;
