@@ -27,6 +27,8 @@ mod wake;
 use std::ffi::{c_int, c_void};
 use std::panic::{self, AssertUnwindSafe};
 
+use crate::sys;
+
 /// `ASYNC_JOB`: a handle, never followed.
 #[repr(C)]
 pub struct AsyncJob {
@@ -41,7 +43,8 @@ pub struct AsyncWaitCtx {
 
 /// Runs `body`, which may panic; a panic must not reach C.
 fn guarded<T>(failed: T, body: impl FnOnce() -> T) -> T {
-    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or(failed)
+    let caught = || panic::catch_unwind(AssertUnwindSafe(body));
+    sys::keep_last_error(caught).unwrap_or(failed)
 }
 
 /// Stores through an output pointer that may be NULL.

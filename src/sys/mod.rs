@@ -51,7 +51,7 @@ pub(crate) use signals::{ensure_alt_stack, look_at_faults, write_error};
 pub(crate) use symbols::{file_of, is_bound_to_us, symbol, symbol_of};
 
 #[cfg(feature = "capi")]
-pub(crate) use os::Errno;
+pub(crate) use os::{Errno, keep_last_error};
 pub(crate) use os::{at_fork, errno, set_errno, thread_is_ending};
 pub(crate) use system::{Event, EventFd, max_map_count, thread_number};
 

@@ -38,6 +38,13 @@ pub(crate) fn set_errno(errno: Errno) {
     unsafe { location.write(errno) };
 }
 
+/// There is none but `errno`, which only calls that fail change.
+#[cfg(feature = "capi")]
+#[inline(always)]
+pub(crate) fn keep_last_error<T>(f: impl FnOnce() -> T) -> T {
+    f()
+}
+
 /// Has `prepare` called before each fork of this process, and one of the others after it.
 /// Threads that find `done` unset at the same time do it twice: a lock would be no better, as
 /// a fork may find it taken.

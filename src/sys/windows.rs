@@ -60,6 +60,18 @@ pub(crate) fn set_errno(errno: Errno) {
     unsafe { SetLastError(errno.last) };
 }
 
+/// Runs `f` for C, and puts back the last error of before, which even looking at a thread-local
+/// clears.
+#[cfg(feature = "capi")]
+pub(crate) fn keep_last_error<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: no preconditions.
+    let last = unsafe { GetLastError() };
+    let value = f();
+    // SAFETY: no preconditions.
+    unsafe { SetLastError(last) };
+    value
+}
+
 /// Nothing forks.
 pub(crate) fn at_fork(_: &AtomicBool, _: extern "C" fn(), _: extern "C" fn(), _: extern "C" fn()) {}
 
