@@ -83,6 +83,28 @@ static int pause_once(void *arg)
     return ASYNC_pause_job();
 }
 
+static DWORD WINAPI leave_a_job(void *job)
+{
+    check(ASYNC_init_thread(2, 1), "init_thread");
+    check(ASYNC_start_job(job, NULL, NULL, pause_once, NULL, 0) == ASYNC_PAUSE, "start");
+    return 0;
+}
+
+/* The job of a thread that has ended can be adopted. */
+static void threads(void)
+{
+    ASYNC_JOB *job = NULL;
+    HANDLE thread = CreateThread(NULL, 0, leave_a_job, &job, 0, NULL);
+    int ret = 0;
+
+    check(WaitForSingleObject(thread, INFINITE) == WAIT_OBJECT_0, "thread");
+    CloseHandle(thread);
+    check(ASYNC_start_job(&job, NULL, &ret, NULL, NULL, 0) == ASYNC_ERR, "nobody's");
+    check(siding_job_adopt(job) && !siding_job_adopt(job), "adopt");
+    check(ASYNC_start_job(&job, NULL, &ret, NULL, NULL, 0) == ASYNC_FINISH && ret, "resume");
+    puts("threads");
+}
+
 static DWORD WINAPI wake(void *handle)
 {
     siding_wake(*(siding_wake_t *)handle);
@@ -153,6 +175,10 @@ static int keeps_errors(void *arg)
     (void)arg;
     errno = 7;
     SetLastError(70);
+    ASYNC_get_wait_ctx(ASYNC_get_current_job());
+    ASYNC_block_pause();
+    ASYNC_unblock_pause();
+    ASYNC_WAIT_CTX_free(ASYNC_WAIT_CTX_new());
     ASYNC_pause_job();
     return errno == 7 && GetLastError() == 70;
 }
@@ -274,6 +300,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     setvbuf(stdout, NULL, _IONBF, 0); /* to see how far it came */
+    threads(); /* first */
     wait_contexts();
     wakes();
     orphans();
