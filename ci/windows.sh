@@ -92,9 +92,9 @@ headers() {
 }
 
 # Runs a C program, whose output is known.
-c_program() { # <source> <expected output> <flags ...>
-    local source=$1 expected=$2 program=$work/program.exe status=0
-    shift 2
+c_program() { # <program> <source> <expected output> <flags ...>
+    local program=$work/$1.exe source=$2 expected=$3 status=0
+    shift 3
     x86_64-w64-mingw32-gcc -std=c11 -O2 -Wall -Wextra -Werror "$source" "$@" -o "$program" ||
         die "$source does not build: $*"
     timeout 60 wine "$program" | tr -d '\r' >"$work/out" || status=$?
@@ -115,11 +115,11 @@ c_programs() {
             static) read -ra flags < <(pkg-config --static --cflags --libs siding) && flags+=(-static) ;;
             shared) read -ra flags < <(pkg-config --cflags --libs siding) ;;
         esac
-        c_program examples/c/windows/man_page.c examples/man_page.txt "${flags[@]}"
-        c_program ci/windows/checks.c ci/windows/checks.txt "${flags[@]}"
+        c_program "man_page-$how" examples/c/windows/man_page.c examples/man_page.txt "${flags[@]}"
+        c_program "checks-$how" ci/windows/checks.c ci/windows/checks.txt "${flags[@]}"
     done
     # An exception that nobody in the job handles ends the process, with its number.
-    timeout 60 wine "$work/program.exe" raise || status=$?
+    timeout 60 wine "$work/checks-shared.exe" raise || status=$?
     ((status == 0x42)) || die "after an exception in a job the process ends with $status"
     echo "$target: $(wc -l <"$work/declared") functions declared and exported, 4 runs of C programs"
 }

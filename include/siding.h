@@ -73,7 +73,8 @@ typedef void (*siding_ended_fn)(void *arg, int ret);
  * then `ended` is called, unless NULL. Until then everything that the job's frames refer
  * to must stay, the wait context's descriptors too; ASYNC_WAIT_CTX_free() may be called.
  * A job that pauses without a wait context that holds an fd or a callback cannot wait for
- * anything: it goes on NOW in any mode. Errors that the job raises are taken off the error queue. */
+ * anything: it goes on NOW in any mode. Errors that the job raises are taken off the error queue.
+ * On Windows its handles are waited for: an event that resets itself is reset by that. */
 int siding_job_cancel(ASYNC_JOB *job, int mode, siding_ended_fn ended, void *arg);
 
 /* ---- Orphans: jobs that nobody resumes any more ------------------------------------ */
