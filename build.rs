@@ -8,9 +8,6 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=asm");
 
-    if env::var_os("CARGO_FEATURE_CAPI").is_some() && env::var_os("CARGO_CFG_WINDOWS").is_some() {
-        println!("cargo::error=siding has no C ABI on Windows: leave out the feature capi");
-    }
     if env::var_os("CARGO_FEATURE_STD").is_some() && !lists("CARGO_CFG_TARGET_HAS_ATOMIC", "64") {
         println!(
             "cargo::error=siding needs atomic integers of 64 bits, which {} has not: leave out the \

@@ -1,6 +1,6 @@
 //! What `siding.h` adds to `ASYNC_*`, called as C calls it.
-// They use eventfds.
-#![cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+// They use eventfds, or Windows' events.
+#![cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", windows))]
 #![allow(unsafe_code, reason = "the C ABI")]
 
 #[path = "expect_arch.rs"]

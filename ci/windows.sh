@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Windows, under wine: the unit tests, the suite, the switch itself and overflows, debug and by
-# the stub. Every test that exists natively must run, less the lines of
-# ci/windows/exclusions.txt.
+# Windows, under wine: the unit tests, the suite, the switch itself, overflows and the C ABI,
+# debug and by the stub. Every test that exists natively must run, less the lines of
+# ci/windows/exclusions.txt. Then C programs, linked to the installed library in both ways.
 #   ci/windows.sh
 . "$(dirname "$0")/lib.sh"
 target=$WINDOWS
@@ -25,7 +25,8 @@ end_wine() {
 trap end_wine EXIT
 wineboot --init >"$work/boot.log" 2>&1 || die "wine does not start: $(cat "$work/boot.log")"
 
-programs=(--package siding --lib --test suite --test machine --test children)
+programs=(--package siding --features capi --lib --test suite --test machine --test children)
+programs+=(--test c_abi --test c_abi_memory --test c_extensions)
 
 # Prints the name of each test, after that of its program.
 names() { # <target> [flags for the tests ...]
@@ -69,7 +70,63 @@ $(grep '^[<>]' "$log")"
     echo "$target $1: $passed tests passed, $excluded excluded"
 }
 
+# The headers alone, after <windows.h> and with OpenSSL's; they declare what there is.
+headers() {
+    local windows header openssl='#include <openssl/async.h>' lines
+    local cc=(x86_64-w64-mingw32-gcc -I"$prefix/include" -Wall -Wextra -Wpedantic -Werror -fsyntax-only)
+    for windows in '' '#include <windows.h>'; do
+        for header in '#include <siding/async.h>' '#include <siding.h>'; do
+            "${cc[@]}" -std=c99 -xc - <<<"$windows"$'\n'"$header" || die "$windows $header"
+            for lines in "$openssl"$'\n'"$header" "$header"$'\n'"$openssl"; do
+                "${cc[@]}" -std=c11 -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu \
+                    -xc - <<<"$windows"$'\n'"$lines" || die "$windows $lines"
+            done
+        done
+    done
+    x86_64-w64-mingw32-gcc -Iinclude -include windows.h -include include/siding.h -x c -fsyntax-only \
+        -aux-info "$work/prototypes" /dev/null
+    sed -nE 's@^/\* (\./)?include/[^*]*\*/ [^(]*[ *](\w+) \(.*@\2@p' "$work/prototypes" | sort >"$work/declared"
+    x86_64-w64-mingw32-nm --defined-only "$prefix/lib/libsiding.dll.a" |
+        awk '$2 == "T" { print $3 }' | sort >"$work/exported"
+    diff "$work/declared" "$work/exported" || die "declared (<) and exported (>) differ"
+}
+
+# Runs a C program, whose output is known.
+c_program() { # <program> <source> <expected output> <flags ...>
+    local program=$work/$1.exe source=$2 expected=$3 status=0
+    shift 3
+    x86_64-w64-mingw32-gcc -std=c11 -O2 -Wall -Wextra -Werror "$source" "$@" -o "$program" ||
+        die "$source does not build: $*"
+    timeout 60 wine "$program" | tr -d '\r' >"$work/out" || status=$?
+    diff "$expected" "$work/out" || die "$source prints something else (>), and ends with $status: $*"
+    ((status == 0)) || die "$source ends with $status: $*"
+}
+
+c_programs() {
+    local prefix=$work/c how flags status=0
+    ci/install-capi "$prefix" "$target" >"$work/log" || { cat "$work/log"; die "no C library"; }
+    headers
+    x86_64-w64-mingw32-gcc -std=c11 -Wall -Wextra -Werror -shared ci/windows/crypto.c \
+        -o "$work/libcrypto-3-x64.dll"
+    cp "$prefix"/bin/*.dll "$work"
+    export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+    for how in static shared; do
+        case $how in
+            static) read -ra flags < <(pkg-config --static --cflags --libs siding) && flags+=(-static) ;;
+            shared) read -ra flags < <(pkg-config --cflags --libs siding) ;;
+        esac
+        c_program "man_page-$how" examples/c/windows/man_page.c examples/man_page.txt "${flags[@]}"
+        c_program "checks-$how" ci/windows/checks.c ci/windows/checks.txt "${flags[@]}"
+    done
+    # An exception that nobody in the job handles ends the process, with its number.
+    timeout 60 wine "$work/checks-shared.exe" raise || status=$?
+    ((status == 0x42)) || die "after an exception in a job the process ends with $status"
+    echo "$target: $(wc -l <"$work/declared") functions declared and exported, 4 runs of C programs"
+}
+
 run debug
+cargo check --quiet --package siding --tests --target "$target" || die "does not compile without the C ABI"
+c_programs
 export RUSTC_WORKSPACE_WRAPPER=$work/rustc-outline
 printf '#!/bin/sh\nexec "$@" --cfg siding_outline\n' >"$RUSTC_WORKSPACE_WRAPPER"
 chmod +x "$RUSTC_WORKSPACE_WRAPPER"

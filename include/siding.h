@@ -30,7 +30,7 @@ extern "C" {
 #define SIDING_CXX_EXCEPTIONS 4u
 /* Gives a job that goes on its own FP control words (rounding, traps) back. */
 #define SIDING_FP_CONTROL 8u
-/* Gives a job that goes on its own errno back. */
+/* Gives a job that goes on its own errno back; on Windows the last error, too. */
 #define SIDING_ERRNO 16u
 
 /* Sets what the jobs are made of that this thread starts from now on. Sizes are in bytes,
@@ -73,14 +73,18 @@ typedef void (*siding_ended_fn)(void *arg, int ret);
  * then `ended` is called, unless NULL. Until then everything that the job's frames refer
  * to must stay, the wait context's descriptors too; ASYNC_WAIT_CTX_free() may be called.
  * A job that pauses without a wait context that holds an fd or a callback cannot wait for
- * anything: it goes on NOW in any mode. Errors that the job raises are taken off the error queue. */
+ * anything: it goes on NOW in any mode. Errors that the job raises are taken off the error queue.
+ * On Windows its handles are waited for: an event that resets itself is reset by that. */
 int siding_job_cancel(ASYNC_JOB *job, int mode, siding_ended_fn ended, void *arg);
 
 /* ---- Orphans: jobs that nobody resumes any more ------------------------------------ */
 
-/* A descriptor that polls readable when siding_orphans_poll() has something to do.
- * Belongs to the thread and to siding; -1 if none can be had. */
-int siding_orphans_fd(void);
+#ifdef OSSL_ASYNC_FD
+/* A descriptor that polls readable (on Windows an event, which is set) when
+ * siding_orphans_poll() has something to do. Belongs to the thread and to siding;
+ * OSSL_BAD_ASYNC_FD if none can be had. */
+OSSL_ASYNC_FD siding_orphans_fd(void);
+#endif
 
 /* Resumes this thread's cancelled jobs that can go on; returns how many are left. */
 size_t siding_orphans_poll(void);
@@ -113,9 +117,12 @@ void siding_wake(siding_wake_t wake);
  * must stay until the job goes on. */
 int siding_wake_callback(void *arg);
 
-/* A descriptor that polls readable when a job of this thread was woken. Belongs to the
- * thread and to siding; -1 if none can be had. */
-int siding_wakes_fd(void);
+#ifdef OSSL_ASYNC_FD
+/* A descriptor that polls readable (on Windows an event, which is set) when a job of this
+ * thread was woken. Belongs to the thread and to siding; OSSL_BAD_ASYNC_FD if none can be
+ * had. */
+OSSL_ASYNC_FD siding_wakes_fd(void);
+#endif
 
 /* A paused job of this thread that was woken and has not been named since; NULL if there is
  * none. A wake that comes while the job runs is kept until it has paused. */
@@ -148,7 +155,8 @@ size_t siding_high_water_mark(int (*func)(void *));
 /* Has each overflow of a job's stack named on standard error (function, stack, thread)
  * before the process dies of it, or goes on in the SIGSEGV handler that was there before.
  * For the whole process; a thread needs an alternate signal stack for that, which this gives
- * to the caller's thread unless it has one. */
+ * to the caller's thread unless it has one. On Windows 0: an overflow ends the process there
+ * before anybody is asked. */
 int siding_report_overflows(void);
 
 /* The last error that siding raised on this thread, packed as OpenSSL packs errors (library

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
+#[cfg(unix)]
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 
@@ -17,7 +18,13 @@ pub struct AsyncWaitCtx([u8; 0]);
 
 pub type Function = unsafe extern "C-unwind" fn(*mut c_void) -> c_int;
 pub type Callback = unsafe extern "C" fn(*mut c_void) -> c_int;
-pub type Cleanup = unsafe extern "C" fn(*mut AsyncWaitCtx, *const c_void, c_int, *mut c_void);
+pub type Cleanup = unsafe extern "C" fn(*mut AsyncWaitCtx, *const c_void, Fd, *mut c_void);
+
+/// `OSSL_ASYNC_FD`: a descriptor, a `HANDLE`.
+#[cfg(not(windows))]
+pub type Fd = c_int;
+#[cfg(windows)]
+pub type Fd = isize;
 
 unsafe extern "C-unwind" {
     pub fn ASYNC_start_job(
@@ -44,26 +51,26 @@ unsafe extern "C" {
     pub fn ASYNC_WAIT_CTX_set_wait_fd(
         ctx: *mut AsyncWaitCtx,
         key: *const c_void,
-        fd: c_int,
+        fd: Fd,
         custom_data: *mut c_void,
         cleanup: Option<Cleanup>,
     ) -> c_int;
     pub fn ASYNC_WAIT_CTX_get_fd(
         ctx: *mut AsyncWaitCtx,
         key: *const c_void,
-        fd: *mut c_int,
+        fd: *mut Fd,
         custom_data: *mut *mut c_void,
     ) -> c_int;
     pub fn ASYNC_WAIT_CTX_get_all_fds(
         ctx: *mut AsyncWaitCtx,
-        fd: *mut c_int,
+        fd: *mut Fd,
         numfds: *mut usize,
     ) -> c_int;
     pub fn ASYNC_WAIT_CTX_get_changed_fds(
         ctx: *mut AsyncWaitCtx,
-        addfd: *mut c_int,
+        addfd: *mut Fd,
         numaddfds: *mut usize,
-        delfd: *mut c_int,
+        delfd: *mut Fd,
         numdelfds: *mut usize,
     ) -> c_int;
     pub fn ASYNC_WAIT_CTX_clear_fd(ctx: *mut AsyncWaitCtx, key: *const c_void) -> c_int;
@@ -271,9 +278,11 @@ pub fn on_a_thread(body: impl FnOnce() + Send + 'static) {
     }
 }
 
+#[cfg(unix)]
 pub type Unwindable = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 
 /// Runs a function on a thread that is not Rust's: those must not be left by pthread_exit.
+#[cfg(unix)]
 pub fn on_a_c_thread(f: Unwindable) -> *mut c_void {
     type Main = extern "C" fn(*mut c_void) -> *mut c_void;
     let (mut thread, mut value) = (MaybeUninit::uninit(), ptr::null_mut());

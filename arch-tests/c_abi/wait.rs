@@ -31,11 +31,11 @@ impl Ctx {
         std::mem::ManuallyDrop::new(Ctx(ctx))
     }
 
-    pub fn set(&self, key: usize, fd: c_int) -> c_int {
+    pub fn set(&self, key: usize, fd: Fd) -> c_int {
         self.set_with(key, fd, 0, None)
     }
 
-    pub fn set_with(&self, key: usize, fd: c_int, data: usize, cleanup: Option<Cleanup>) -> c_int {
+    pub fn set_with(&self, key: usize, fd: Fd, data: usize, cleanup: Option<Cleanup>) -> c_int {
         let data = number(data);
         // SAFETY: a live context; the cleanup takes such data.
         let set = unsafe { ASYNC_WAIT_CTX_set_wait_fd(self.0, number(key), fd, data, cleanup) };
@@ -51,7 +51,7 @@ impl Ctx {
     }
 
     /// The answer, the fd and the data, which start as -7 and 7.
-    pub fn get(&self, key: usize) -> (c_int, c_int, usize) {
+    pub fn get(&self, key: usize) -> (c_int, Fd, usize) {
         let (mut fd, mut data) = (-7, number(7));
         // SAFETY: a live context, and two places to write to.
         let got = unsafe { ASYNC_WAIT_CTX_get_fd(self.0, number(key), &mut fd, &mut data) };
@@ -59,7 +59,7 @@ impl Ctx {
         (got, fd, data.addr())
     }
 
-    pub fn all(&self) -> Vec<c_int> {
+    pub fn all(&self) -> Vec<Fd> {
         let mut count = 77;
         // SAFETY: a live context, no array, a place for the count.
         let counted = unsafe { ASYNC_WAIT_CTX_get_all_fds(self.0, ptr::null_mut(), &mut count) };
@@ -72,7 +72,7 @@ impl Ctx {
     }
 
     /// The fds added and those deleted.
-    pub fn changed(&self) -> (Vec<c_int>, Vec<c_int>) {
+    pub fn changed(&self) -> (Vec<Fd>, Vec<Fd>) {
         let (mut adds, mut dels) = (77, 77);
         let none = ptr::null_mut();
         // SAFETY: a live context, no arrays, two places for the counts.
@@ -118,7 +118,7 @@ impl Ctx {
     }
 
     /// All fds, added ones, deleted ones.
-    pub fn fds(&self) -> (Vec<c_int>, Vec<c_int>, Vec<c_int>) {
+    pub fn fds(&self) -> (Vec<Fd>, Vec<Fd>, Vec<Fd>) {
         let (added, deleted) = self.changed();
         (self.all(), added, deleted)
     }

@@ -6,6 +6,10 @@ use std::ptr;
 
 use siding as _; // links the library
 
+#[cfg_attr(windows, path = "device_windows.rs")]
+pub mod device;
+pub use device::{Fd, becomes_readable, close, drain, eventfd, readable, signal};
+
 pub type Data = *mut c_void;
 pub type Job = *mut c_void;
 pub type Ctx = *mut c_void;
@@ -83,9 +87,9 @@ unsafe extern "C" {
     pub fn ASYNC_WAIT_CTX_set_wait_fd(
         ctx: Ctx,
         key: Data,
-        fd: c_int,
+        fd: Fd,
         data: Data,
-        cleanup: Option<unsafe extern "C" fn(Ctx, Data, c_int, Data)>,
+        cleanup: Option<unsafe extern "C" fn(Ctx, Data, Fd, Data)>,
     ) -> c_int;
     pub fn ASYNC_WAIT_CTX_set_callback(
         ctx: Ctx,
@@ -106,14 +110,14 @@ unsafe extern "C" {
         ended: Option<unsafe extern "C" fn(Data, c_int)>,
         arg: Data,
     ) -> c_int;
-    pub safe fn siding_orphans_fd() -> c_int;
+    pub safe fn siding_orphans_fd() -> Fd;
     pub safe fn siding_orphans_poll() -> usize;
     pub fn siding_orphans_each(see: Option<unsafe extern "C" fn(Job, Data)>, arg: Data) -> usize;
     pub fn siding_job_adopt(job: Job) -> c_int;
     pub fn siding_get_wake(job: Job, wake: *mut Wake) -> c_int;
     pub fn siding_wake(wake: Wake);
     pub fn siding_wake_callback(arg: Data) -> c_int;
-    pub safe fn siding_wakes_fd() -> c_int;
+    pub safe fn siding_wakes_fd() -> Fd;
     pub safe fn siding_next_woken() -> Job;
     pub fn siding_stats(stats: *mut Stats, size: usize) -> c_int;
     pub fn siding_high_water_mark(func: Option<Function>) -> usize;
@@ -153,29 +157,4 @@ pub fn stats() -> Stats {
 /// Pauses `arg` times, and returns how many of the pauses said that the job goes on.
 pub unsafe extern "C" fn pause_often(args: Data) -> c_int {
     (0..word(args)).map(|_| ASYNC_pause_job()).sum()
-}
-
-pub fn readable(fd: c_int) -> bool {
-    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: one entry.
-    unsafe { libc::poll(&mut poll, 1, 0) == 1 && poll.revents & libc::POLLIN != 0 }
-}
-
-pub fn eventfd() -> c_int {
-    // SAFETY: no preconditions.
-    let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK) };
-    assert!(fd >= 0);
-    fd
-}
-
-pub fn signal(fd: c_int) {
-    let one = 1_u64;
-    // SAFETY: eight bytes from a live integer.
-    assert_eq!(unsafe { libc::write(fd, (&raw const one).cast(), 8) }, 8);
-}
-
-pub fn drain(fd: c_int) {
-    let mut count = 0_u64;
-    // SAFETY: eight bytes into a live integer.
-    assert_eq!(unsafe { libc::read(fd, (&raw mut count).cast(), 8) }, 8);
 }

@@ -27,13 +27,19 @@ fn told() -> Vec<(usize, c_int)> {
 }
 
 /// A wait context that holds one eventfd.
-fn ctx_with_fd() -> (Ctx, c_int) {
+fn ctx_with_fd() -> (Ctx, Fd) {
     let (ctx, fd) = (ASYNC_WAIT_CTX_new(), eventfd());
     // SAFETY: a live context.
     let set =
         unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, ptr::null_mut(), fd, ptr::null_mut(), None) };
     assert_eq!(set, 1);
     (ctx, fd)
+}
+
+/// The device says so, and the thread hears that there is something to do.
+fn complete(fd: Fd) {
+    signal(fd);
+    assert!(becomes_readable(siding_orphans_fd()));
 }
 
 #[test]
@@ -65,18 +71,16 @@ fn a_cancelled_job_waits_for_its_wake() {
     assert_eq!(cancel(paused(ctx, pause_often, 3), ON_WAKE, 7), 1);
     assert_eq!((siding_orphans_poll(), told()), (1, vec![]));
     assert!(!readable(siding_orphans_fd()));
-    signal(fd);
-    assert!(readable(siding_orphans_fd()));
+    complete(fd);
     assert_eq!((siding_orphans_poll(), told()), (0, vec![(7, 1)]));
     // SAFETY: the job has ended.
     unsafe { ASYNC_WAIT_CTX_free(ctx) };
-    // SAFETY: nobody polls it any more.
-    unsafe { libc::close(fd) };
+    close(fd);
 }
 
 /// Reads its descriptor whenever it goes on, as an engine does.
 unsafe extern "C" fn pause_and_read(args: Data) -> c_int {
-    let fd = word(args) as c_int;
+    let fd = word(args) as Fd;
     (0..3)
         .map(|_| {
             let succeeded = ASYNC_pause_job();
@@ -92,14 +96,13 @@ fn draining_each_pause_waits_for_the_fd_and_succeeds() {
     assert_eq!(cancel(paused(ctx, pause_and_read, fd as usize), DRAIN, 7), 1);
     for left in [1, 1, 0] {
         assert_eq!((siding_orphans_poll(), told()), (1, vec![]));
-        signal(fd);
+        complete(fd);
         assert_eq!(siding_orphans_poll(), left);
     }
     assert_eq!(told(), [(7, 3)]);
     // SAFETY: the job has ended.
     unsafe { ASYNC_WAIT_CTX_free(ctx) };
-    // SAFETY: nobody polls it any more.
-    unsafe { libc::close(fd) };
+    close(fd);
 }
 
 #[test]
@@ -114,12 +117,11 @@ fn an_orphan_that_clears_its_fd_and_pauses_again_goes_on_at_once() {
     }
     let (ctx, fd) = ctx_with_fd();
     assert_eq!(cancel(paused(ctx, clear_and_pause, 0), DRAIN, 8), 1);
-    signal(fd);
+    complete(fd);
     assert_eq!((siding_orphans_poll(), told()), (0, vec![(8, 10)]));
     // SAFETY: the job has ended.
     unsafe { ASYNC_WAIT_CTX_free(ctx) };
-    // SAFETY: nobody polls it any more.
-    unsafe { libc::close(fd) };
+    close(fd);
 }
 
 #[test]
@@ -156,17 +158,15 @@ fn a_wake_handle_taken_before_wakes_an_orphan_too() {
     assert_eq!((siding_orphans_poll(), told()), (0, vec![(4, 1)]));
     // SAFETY: the job has ended.
     unsafe { ASYNC_WAIT_CTX_free(ctx) };
-    // SAFETY: nobody polls it any more.
-    unsafe { libc::close(fd) };
+    close(fd);
 }
 
 #[test]
 fn a_wait_context_freed_early_stays_until_its_orphan_has_ended() {
-    unsafe extern "C" fn close(_: Ctx, _: Data, fd: c_int, closed: Data) {
+    unsafe extern "C" fn close(_: Ctx, _: Data, fd: Fd, closed: Data) {
         // SAFETY: the test's own flag, which outlives the context.
         unsafe { closed.cast::<bool>().write(true) };
-        // SAFETY: the context's own descriptor.
-        unsafe { libc::close(fd) };
+        super::api::close(fd);
     }
     let (ctx, fd, mut closed) = (ASYNC_WAIT_CTX_new(), eventfd(), false);
     let flag = &raw mut closed;
@@ -177,7 +177,7 @@ fn a_wait_context_freed_early_stays_until_its_orphan_has_ended() {
     unsafe { ASYNC_WAIT_CTX_free(ctx) };
     // SAFETY: written by the cleanup on this thread only.
     assert!(!unsafe { flag.read() });
-    signal(fd);
+    complete(fd);
     assert_eq!((siding_orphans_poll(), told()), (0, vec![(9, 1)]));
     // SAFETY: as above.
     assert!(unsafe { flag.read() });
@@ -191,7 +191,7 @@ fn the_handle_of_a_job_given_up_is_of_no_use() {
     assert_eq!(cancel(job, NOW, 2), 0);
     let mut same = job;
     assert_eq!(start(&mut same, ctx, pause_often, 0).0, ERR);
-    signal(fd);
+    complete(fd);
     assert_eq!((siding_orphans_poll(), told()), (0, vec![(1, 1)]));
     assert_eq!(cancel(job, NOW, 3), 0);
     // SAFETY: the job has ended.

@@ -179,6 +179,7 @@ fn a_job_may_have_fp_control_words_of_its_own() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn openssl_thread_stop_drops_the_pool() {
     on_a_thread(|| {

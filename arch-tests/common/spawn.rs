@@ -4,7 +4,14 @@
 use std::any::type_name;
 use std::env;
 use std::process::{self, Command, Output};
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
+use windows_sys::Win32::Foundation::{DUPLICATE_SAME_ACCESS, DuplicateHandle, HANDLE};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcess, GetCurrentThread, INFINITE, WaitForSingleObject,
+};
 
 use super::{Ending, run};
 
@@ -24,6 +31,7 @@ pub fn fork_and_listen<F: FnOnce()>(f: F) -> (Ending, String) {
         static CALLED: AtomicBool = AtomicBool::new(false);
         assert!(!CALLED.swap(true, Relaxed), "which call of it?");
         eprintln!("{BEGIN}");
+        end_with_this_thread();
         process::exit(RAN + run(Box::new(f)));
     }
     let Output { status, stderr, .. } = Command::new(env::current_exe().expect("it has a path"))
@@ -35,10 +43,38 @@ pub fn fork_and_listen<F: FnOnce()>(f: F) -> (Ending, String) {
     (ending(status.code().expect("no signals"), &said), said)
 }
 
+/// Of a stack that ends in its last page wine ends the thread, and no more.
+fn end_with_this_thread() {
+    let this = thread_handle();
+    thread::spawn(move || {
+        // SAFETY: the handle of a thread.
+        unsafe { WaitForSingleObject(this as HANDLE, INFINITE) };
+        process::exit(STACK_OVERFLOW.cast_signed());
+    });
+}
+
+/// A handle of this thread that is good for others.
+fn thread_handle() -> isize {
+    let mut handle = ptr::null_mut();
+    // SAFETY: no preconditions.
+    let process = unsafe { GetCurrentProcess() };
+    // SAFETY: no preconditions.
+    let this = unsafe { GetCurrentThread() };
+    // SAFETY: handles of this process and thread, and a place for another one.
+    let got = unsafe {
+        DuplicateHandle(process, this, process, &mut handle, 0, 0, DUPLICATE_SAME_ACCESS)
+    };
+    assert_ne!(got, 0);
+    handle as isize
+}
+
+const STACK_OVERFLOW: u32 = 0xc000_00fd;
+
 /// The name of the test that a closure is written in: `program::test::{{closure}}`.
 fn test_of<F>() -> String {
     let name = type_name::<F>();
-    let test = name.split("::{{closure}}").next();
+    // A closure of a generic function that is given one of a test: that is its last parameter.
+    let test = name.rsplit('<').next().and_then(|name| name.split("::{{closure}}").next());
     let (_, test) = test.and_then(|test| test.split_once("::")).expect("a closure of a test");
     test.to_owned()
 }
@@ -47,12 +83,17 @@ fn test_of<F>() -> String {
 /// then, and wine dies itself, of a signal, which leaves a zero.
 fn ending(code: i32, said: &str) -> Ending {
     const ACCESS_VIOLATION: u32 = 0xc000_0005;
-    const STACK_OVERFLOW: u32 = 0xc000_00fd;
     const BY_SIGNAL: u32 = 0;
+    const FAIL_FAST: u32 = 0xc000_0409;
+    /// Of a panic or a C++ exception that nobody catches.
+    const THROWN: u32 = 0x2047_4343;
     assert!(said.contains(BEGIN), "no child: {code:#x}, {said}");
     if [ACCESS_VIOLATION, STACK_OVERFLOW, BY_SIGNAL].contains(&code.cast_unsigned()) {
         Ending::Killed(libc::SIGSEGV)
+    } else if [FAIL_FAST, THROWN].contains(&code.cast_unsigned()) {
+        Ending::Killed(libc::SIGABRT)
     } else {
-        Ending::Exited(code.wrapping_sub(RAN))
+        // Without, the closure itself has called `exit`.
+        Ending::Exited(code & !RAN)
     }
 }

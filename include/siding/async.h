@@ -7,6 +7,9 @@
  *
  * Where libcrypto would crash siding answers with an error: NULL arguments, a job that
  * has finished, is running, or belongs to another thread. Jobs may start jobs.
+ *
+ * On Windows wait contexts hold HANDLEs. What has to do with them is declared only after
+ * <windows.h>, as by OpenSSL.
  */
 #ifndef SIDING_ASYNC_H
 #define SIDING_ASYNC_H
@@ -31,9 +34,6 @@ extern "C" {
 #define ASYNC_STATUS_OK 2
 #define ASYNC_STATUS_EAGAIN 3
 
-#define OSSL_ASYNC_FD int
-#define OSSL_BAD_ASYNC_FD -1
-
 /* A job: a handle to keep and to hand back, not to look into. */
 typedef struct async_job_st ASYNC_JOB;
 typedef struct async_wait_ctx_st ASYNC_WAIT_CTX;
@@ -41,6 +41,16 @@ typedef struct async_wait_ctx_st ASYNC_WAIT_CTX;
 typedef int (*ASYNC_callback_fn)(void *arg);
 
 #endif /* OPENSSL_ASYNC_H */
+
+#ifndef OSSL_ASYNC_FD
+#if !defined(_WIN32)
+#define OSSL_ASYNC_FD int
+#define OSSL_BAD_ASYNC_FD -1
+#elif defined(BASETYPES) || defined(_WINDEF_H)
+#define OSSL_ASYNC_FD HANDLE
+#define OSSL_BAD_ASYNC_FD INVALID_HANDLE_VALUE
+#endif
+#endif
 
 /* OpenSSL has these since 3.2. */
 #if !defined(OPENSSL_ASYNC_H) || OPENSSL_VERSION_NUMBER < 0x30200000L
@@ -85,6 +95,7 @@ void ASYNC_unblock_pause(void);
 ASYNC_WAIT_CTX *ASYNC_WAIT_CTX_new(void);
 /* Runs the cleanups of the descriptors in it. A paused job that has it goes on without. */
 void ASYNC_WAIT_CTX_free(ASYNC_WAIT_CTX *ctx);
+#ifdef OSSL_ASYNC_FD
 int ASYNC_WAIT_CTX_set_wait_fd(ASYNC_WAIT_CTX *ctx, const void *key, OSSL_ASYNC_FD fd,
                                void *custom_data,
                                void (*cleanup)(ASYNC_WAIT_CTX *, const void *, OSSL_ASYNC_FD,
@@ -95,6 +106,7 @@ int ASYNC_WAIT_CTX_get_all_fds(ASYNC_WAIT_CTX *ctx, OSSL_ASYNC_FD *fd, size_t *n
 int ASYNC_WAIT_CTX_get_changed_fds(ASYNC_WAIT_CTX *ctx, OSSL_ASYNC_FD *addfd,
                                    size_t *numaddfds, OSSL_ASYNC_FD *delfd,
                                    size_t *numdelfds);
+#endif
 int ASYNC_WAIT_CTX_clear_fd(ASYNC_WAIT_CTX *ctx, const void *key);
 int ASYNC_WAIT_CTX_set_callback(ASYNC_WAIT_CTX *ctx, ASYNC_callback_fn callback,
                                 void *callback_arg);

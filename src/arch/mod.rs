@@ -71,6 +71,7 @@ pub(crate) mod stub;
 #[cfg(all(feature = "capi", target_os = "linux"))]
 use imp as words;
 #[cfg(all(feature = "capi", not(target_os = "linux")))]
+#[cfg_attr(windows, path = "words_windows.rs")]
 mod words;
 
 #[cfg(feature = "capi")]

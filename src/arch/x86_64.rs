@@ -184,12 +184,30 @@ macro_rules! with_caller {
     ($to:path $(, $argument:expr)*) => {
         core::arch::naked_asm!(
             "endbr64",
-            "mov rdx, [rsp]",
+            $crate::arch::imp::third_argument!("mov ", ", [rsp]"),
             "jmp {to}",
             to = sym $to,
         )
     };
 }
+/// A line about where the C ABI has a third argument.
+#[cfg(all(feature = "capi", not(windows)))]
+#[allow(unused_macros, unused_imports, reason = "the ABI's own")]
+macro_rules! third_argument {
+    ($before:literal, $after:literal) => {
+        concat!($before, "rdx", $after)
+    };
+}
+#[cfg(all(feature = "capi", windows))]
+#[allow(unused_macros, unused_imports, reason = "the ABI's own")]
+macro_rules! third_argument {
+    ($before:literal, $after:literal) => {
+        concat!($before, "r8", $after)
+    };
+}
+#[cfg(feature = "capi")]
+#[allow(unused_imports, reason = "the ABI's own")]
+pub(crate) use third_argument;
 #[cfg(feature = "capi")]
 pub(crate) use with_caller;
 

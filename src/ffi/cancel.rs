@@ -6,19 +6,19 @@
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::libcrypto::{self, Reason};
 use super::start::fail;
-use super::{AsyncJob, FAILED, OK, guarded};
+use super::{AsyncJob, FAILED, OK, guarded, waiting};
 use crate::job::handle::Handle;
 use crate::job::orphans::{self, GivenUp};
-use crate::job::{self, Callback, Options, Wait, WaitError};
+use crate::job::{self, Callback, WaitCtx, WaitError};
 use crate::scheduler::{Scheduler, Turn};
 use crate::sys;
+use crate::sys::fd::AsyncFd;
 
 const ON_WAKE: c_int = 0;
 const DRAIN: c_int = 1;
@@ -97,11 +97,10 @@ unsafe fn cancel(job: *mut AsyncJob, mode: c_int, ended: Ended) -> c_int {
     };
     ctx.keep();
     let calls_back = ctx.callback().is_some();
-    let options = Options::new().wait_ctx(ctx.clone());
-    let waiter = scheduler.spawn_with(&options, move || {
+    let waiter = scheduler.spawn_with(&waiting::options(&ctx), move || {
         let wake = job::wake_handle();
         ctx.set_callback(wake.map(|wake| Callback::new(move || wake.wake())));
-        if let Some(ret) = drain(&job, mode, calls_back, || ctx.all_fds().is_empty()) {
+        if let Some(ret) = drain(&job, mode, calls_back, &ctx) {
             drop(ctx);
             // SAFETY: by the contract of `siding_job_cancel`.
             unsafe { ended.tell(ret) };
@@ -129,18 +128,13 @@ fn settle(scheduler: &Scheduler) {
 /// Resumes the job whenever it is woken, up to its end; `None` if the thread ends before. Where
 /// it pauses and nothing can wake it, its pauses fail: it has no callback, and no descriptors,
 /// or such as cannot be polled.
-fn drain(
-    job: &GivenUp,
-    mode: c_int,
-    calls_back: bool,
-    has_no_fds: impl Fn() -> bool,
-) -> Option<c_int> {
+fn drain(job: &GivenUp, mode: c_int, calls_back: bool, ctx: &WaitCtx) -> Option<c_int> {
     loop {
-        if !calls_back && has_no_fds() {
+        if !calls_back && ctx.all_fds().is_empty() {
             return Some(finish(job));
         }
         if !job.send_wakes_here() {
-            match job::wait(Wait::Resume) {
+            match waiting::wait(ctx) {
                 Ok(()) => {}
                 Err(WaitError::Io(_)) if calls_back => job::park().ok()?,
                 Err(WaitError::Io(_)) => return Some(finish(job)),
@@ -182,10 +176,10 @@ fn go_on(job: &GivenUp, cancelled: bool) -> Option<c_int> {
 
 /// `siding_orphans_fd`.
 #[unsafe(no_mangle)]
-pub extern "C" fn siding_orphans_fd() -> RawFd {
+pub extern "C" fn siding_orphans_fd() -> AsyncFd {
     guarded(-1, || {
         // Whoever ran it last has left it so that a wake makes its descriptor readable.
-        scheduler().map_or(-1, |scheduler| scheduler.as_fd().as_raw_fd())
+        scheduler().map_or(-1, |scheduler| scheduler.async_fd())
     })
 }
 

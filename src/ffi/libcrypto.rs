@@ -1,5 +1,6 @@
 //! What siding needs of a libcrypto, if one is there: its error queue and its default
-//! library context. Looked up by name, so the same library also works without.
+//! library context. Looked up by name, so the same library also works without. (On Windows:
+//! one that is a DLL. Nothing stands in front of that, so default contexts always follow jobs.)
 //!
 //! A libcrypto may come later, with a plugin. So the search is repeated where it costs
 //! little: when a wait context or a job is made, or an error is to be reported, and only
@@ -36,8 +37,10 @@ pub(super) struct Functions {
     err_set_mark: Mark,
     err_pop_to_mark: Mark,
     err_clear_error: Act,
+    #[cfg(not(windows))]
     set0_default: SetDefault,
     get0_global_default: GetDefault,
+    #[cfg(not(windows))]
     thread_stop: Act,
 }
 
@@ -103,8 +106,10 @@ fn find() -> Option<Functions> {
         err_set_mark: function!(c"ERR_set_mark" as Mark),
         err_pop_to_mark: function!(c"ERR_pop_to_mark" as Mark),
         err_clear_error: function!(c"ERR_clear_error" as Act),
+        #[cfg(not(windows))]
         set0_default: function!(c"OSSL_LIB_CTX_set0_default" as SetDefault),
         get0_global_default: function!(c"OSSL_LIB_CTX_get0_global_default" as GetDefault),
+        #[cfg(not(windows))]
         thread_stop: function!(c"OPENSSL_thread_stop" as Act),
     };
     if !noticed {
@@ -210,13 +215,13 @@ fn global_ctx() -> *mut c_void {
     functions().map_or(ptr::null_mut(), |crypto| unsafe { (crypto.get0_global_default)() })
 }
 
-/// Exported in front of libcrypto's own, to notice the first default context that is not
+/// libcrypto's own `OSSL_LIB_CTX_set0_default`; notices the first default context that is not
 /// the global one: until then jobs need not carry any.
 ///
 /// # Safety
 /// As OSSL_LIB_CTX_set0_default(3): NULL or a context.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn OSSL_LIB_CTX_set0_default(ctx: *mut c_void) -> *mut c_void {
+#[cfg(not(windows))]
+pub(super) unsafe fn set0_default(ctx: *mut c_void) -> *mut c_void {
     let Some(crypto) = look() else { return ptr::null_mut() };
     if !ctx.is_null() && ctx != global_ctx() {
         FOLLOW.store(crypto.set0_default as *mut c_void, Ordering::Relaxed);
@@ -226,6 +231,7 @@ pub unsafe extern "C" fn OSSL_LIB_CTX_set0_default(ctx: *mut c_void) -> *mut c_v
 }
 
 /// libcrypto's own `OPENSSL_thread_stop`.
+#[cfg(not(windows))]
 pub(super) fn thread_stop() {
     if let Some(crypto) = look() {
         // SAFETY: no preconditions.

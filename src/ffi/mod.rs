@@ -2,6 +2,10 @@
 //! ASYNC_WAIT_CTX_new(3), exported without a version so that they bind in place of
 //! libcrypto's. Types are opaque; `include/siding/async.h` declares everything.
 //!
+//! No panic of ours reaches C, and none of a job's own leaves the job: the process ends. What
+//! C and C++ unwind inside of a job is theirs: on Windows too, where their exceptions find the
+//! frames of the job, and none beyond its first.
+//!
 //! # Safety
 //!
 //! The only checks possible on C's arguments are made here: NULL, stale and foreign
@@ -9,15 +13,21 @@
 #![allow(unsafe_code)]
 
 mod cancel;
+#[cfg(not(windows))]
+mod forwarded;
 mod libcrypto;
 mod memory;
 mod options;
 mod start;
 mod wait_ctx;
+#[cfg_attr(windows, path = "waiting_windows.rs")]
+mod waiting;
 mod wake;
 
 use std::ffi::{c_int, c_void};
 use std::panic::{self, AssertUnwindSafe};
+
+use crate::sys;
 
 /// `ASYNC_JOB`: a handle, never followed.
 #[repr(C)]
@@ -33,7 +43,8 @@ pub struct AsyncWaitCtx {
 
 /// Runs `body`, which may panic; a panic must not reach C.
 fn guarded<T>(failed: T, body: impl FnOnce() -> T) -> T {
-    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or(failed)
+    let caught = || panic::catch_unwind(AssertUnwindSafe(body));
+    sys::keep_last_error(caught).unwrap_or(failed)
 }
 
 /// Stores through an output pointer that may be NULL.

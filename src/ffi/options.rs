@@ -132,6 +132,8 @@ pub extern "C" fn siding_version() -> c_uint {
 
 /// At the end of the process, says that it was siding that did the work, if asked to by
 /// `SIDING_STATS=1`: a library that could not be preloaded is only a warning of the loader's.
+/// On Windows, where nothing is preloaded, nothing is said.
+#[cfg(not(windows))]
 extern "C" fn report() {
     if std::env::var_os("SIDING_STATS").is_some_and(|value| value == "1") {
         let now = now();
@@ -143,6 +145,7 @@ extern "C" fn report() {
 }
 
 // A destructor of the library, so that no exit handler is needed.
+#[cfg(not(windows))]
 #[used]
 #[unsafe(link_section = ".fini_array")]
 static REPORT: extern "C" fn() = report;
@@ -153,5 +156,6 @@ extern "C" fn look() {
 }
 
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[cfg_attr(not(windows), unsafe(link_section = ".init_array"))]
+#[cfg_attr(windows, unsafe(link_section = ".CRT$XCU"))]
 static LOOK: extern "C" fn() = look;

@@ -332,13 +332,3 @@ extern "C" fn cleanup_thread(_: usize, _: usize, caller: *const c_void) {
         job::cleanup_thread();
     });
 }
-
-/// Exported in front of libcrypto's own: what a thread that calls it gives up at once
-/// includes its jobs' pool, as in OpenSSL.
-#[unsafe(no_mangle)]
-pub extern "C" fn OPENSSL_thread_stop() {
-    guarded((), || {
-        job::cleanup_thread();
-        libcrypto::thread_stop();
-    });
-}

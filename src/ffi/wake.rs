@@ -1,7 +1,6 @@
 //! Wake handles for C.
 
 use std::ffi::{c_int, c_void};
-use std::os::fd::RawFd;
 use std::ptr;
 
 use super::libcrypto::Reason;
@@ -9,6 +8,7 @@ use super::start::fail;
 use super::{AsyncJob, FAILED, OK, guarded};
 use crate::job::handle::Handle;
 use crate::job::{Ticket, woken};
+use crate::sys::fd::AsyncFd;
 
 /// `siding_wake_t`.
 #[derive(Clone, Copy)]
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn siding_wake_callback(arg: *mut c_void) -> c_int {
 
 /// `siding_wakes_fd`.
 #[unsafe(no_mangle)]
-pub extern "C" fn siding_wakes_fd() -> RawFd {
+pub extern "C" fn siding_wakes_fd() -> AsyncFd {
     guarded(-1, || woken::fd().unwrap_or(-1))
 }
 

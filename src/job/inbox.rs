@@ -63,6 +63,12 @@ impl Inbox {
         fd::borrow(&self.event)
     }
 
+    /// The same for C.
+    #[cfg(feature = "capi")]
+    pub(crate) fn async_fd(&self) -> fd::AsyncFd {
+        self.event.async_fd()
+    }
+
     /// Adds `slot`, whose QUEUED flag the caller has just set.
     pub(super) fn push(&self, slot: &'static Slot) {
         let mut head = self.head.load(Ordering::Relaxed);

@@ -1,12 +1,10 @@
 //! State of the thread that a job may keep for itself, by choice: switches leave it alone.
 
 use std::cell::Cell;
-#[cfg(feature = "capi")]
-use std::ffi::c_int;
 
 use crate::context::FpControl;
 #[cfg(feature = "capi")]
-use crate::sys::{self, CxxGlobals};
+use crate::sys::{self, CxxGlobals, Errno};
 
 /// What one job keeps. Each field holds the values of the side that is not running.
 pub(super) struct Kept {
@@ -17,7 +15,7 @@ pub(super) struct Kept {
     cxx: Cell<Option<CxxGlobals>>,
     /// Only the job's: what it leaves behind when it ends is for its resumer to see.
     #[cfg(feature = "capi")]
-    errno: Cell<Option<c_int>>,
+    errno: Cell<Option<Errno>>,
 }
 
 impl Kept {

@@ -68,6 +68,7 @@ mod wake;
 pub(crate) mod woken;
 
 pub use crate::sys::fd::AsyncFd;
+#[cfg(feature = "future")]
 pub(crate) use crate::sys::fd::{RawFd, of_async};
 #[cfg(feature = "capi")]
 pub(crate) use at_end::deepest;

@@ -8,7 +8,7 @@ use super::current;
 use super::handle::{self, Handle, Unusable};
 use super::inbox::Inbox;
 use super::wake::Ticket;
-use crate::sys::fd::{self, RawFd};
+use crate::sys::fd::AsyncFd;
 
 /// A thread's inbox, once it has asked for a wake handle or for the woken.
 struct Woken {
@@ -58,14 +58,14 @@ pub(crate) fn next() -> Option<Handle> {
 }
 
 /// Readable when [`next`] has something to report, after it has had nothing.
-pub(crate) fn fd() -> io::Result<RawFd> {
+pub(crate) fn fd() -> io::Result<AsyncFd> {
     with(|woken| {
         woken.refill();
         // Now the first wake is announced.
         if !woken.inbox.may_sleep() || !woken.handles.is_empty() {
             woken.inbox.announce();
         }
-        fd::number(woken.inbox.event())
+        woken.inbox.async_fd()
     })
 }
 

@@ -34,6 +34,10 @@ use std::time::{Duration, Instant};
 
 use crate::job::{self, Inbox, NotStarted, Options, Queue, Raw, StartError, room};
 use crate::sys;
+#[cfg(all(feature = "capi", unix))]
+use crate::sys::fd;
+#[cfg(feature = "capi")]
+use crate::sys::fd::AsyncFd;
 
 mod error;
 mod join;
@@ -423,6 +427,22 @@ impl AsFd for Scheduler {
     /// Readable when a job may be able to go on: see [`turn`](Self::turn).
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.poll.as_fd()
+    }
+}
+
+#[cfg(all(feature = "capi", unix))]
+impl Scheduler {
+    /// [`AsFd`] for C.
+    pub(crate) fn async_fd(&self) -> AsyncFd {
+        fd::number(self)
+    }
+}
+
+#[cfg(all(feature = "capi", windows))]
+impl Scheduler {
+    /// Set when a job of the scheduler's was woken. What descriptors do it does not tell.
+    pub(crate) fn async_fd(&self) -> AsyncFd {
+        self.0.inbox.async_fd()
     }
 }
 

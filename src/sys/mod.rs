@@ -10,6 +10,8 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 mod advice;
+#[cfg(feature = "capi")]
+mod cxx;
 #[cfg(siding_faults)]
 pub mod fault;
 #[cfg(not(siding_faults))]
@@ -21,6 +23,7 @@ pub(crate) mod fd;
 mod memory;
 #[cfg(feature = "capi")]
 #[cfg_attr(target_vendor = "apple", path = "objects_macho.rs")]
+#[cfg_attr(windows, path = "objects_windows.rs")]
 mod objects;
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
@@ -28,24 +31,29 @@ mod os;
 #[cfg_attr(windows, path = "signals_windows.rs")]
 mod signals;
 #[cfg(feature = "capi")]
+#[cfg_attr(windows, path = "symbols_windows.rs")]
 mod symbols;
 #[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
 #[cfg_attr(not(any(target_os = "linux", target_os = "android", windows)), path = "bsd.rs")]
 #[cfg(not(windows))]
 mod system;
+#[cfg(all(feature = "capi", windows))]
+pub(crate) mod watch;
 #[cfg(windows)]
 use os as system;
 
 pub(crate) use advice::Advice;
+#[cfg(feature = "capi")]
+pub(crate) use cxx::{CxxGlobals, exchange_cxx_globals, has_cxx_globals};
 pub(crate) use memory::{Mapping, lowest_resident};
 #[cfg(feature = "capi")]
 pub(crate) use objects::{is_symbolic, loads};
 pub(crate) use signals::{ensure_alt_stack, look_at_faults, write_error};
 #[cfg(feature = "capi")]
-pub(crate) use symbols::{
-    CxxGlobals, exchange_cxx_globals, file_of, has_cxx_globals, is_bound_to_us, symbol, symbol_of,
-};
+pub(crate) use symbols::{file_of, is_bound_to_us, symbol, symbol_of};
 
+#[cfg(feature = "capi")]
+pub(crate) use os::{Errno, keep_last_error};
 pub(crate) use os::{at_fork, errno, set_errno, thread_is_ending};
 pub(crate) use system::{Event, EventFd, max_map_count, thread_number};
 

@@ -22,18 +22,27 @@ pub(super) fn check(rc: c_int) -> io::Result<()> {
     if rc == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-pub(crate) fn errno() -> c_int {
+pub(crate) type Errno = c_int;
+
+pub(crate) fn errno() -> Errno {
     // SAFETY: the location of this thread's errno is valid for as long as the thread.
     let location = unsafe { system::errno_location() };
     // SAFETY: as above.
     unsafe { location.read() }
 }
 
-pub(crate) fn set_errno(errno: c_int) {
+pub(crate) fn set_errno(errno: Errno) {
     // SAFETY: the location of this thread's errno is valid for as long as the thread.
     let location = unsafe { system::errno_location() };
     // SAFETY: as above.
     unsafe { location.write(errno) };
+}
+
+/// There is none but `errno`, which only calls that fail change.
+#[cfg(feature = "capi")]
+#[inline(always)]
+pub(crate) fn keep_last_error<T>(f: impl FnOnce() -> T) -> T {
+    f()
 }
 
 /// Has `prepare` called before each fork of this process, and one of the others after it.

@@ -13,8 +13,8 @@ use std::sync::atomic::AtomicBool;
 use windows_sys::Win32::Foundation::{GetLastError, SetLastError};
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 use windows_sys::Win32::System::Threading::{
-    CreateEventW, GetCurrentThreadId, SetEvent, TLS_OUT_OF_INDEXES, TlsAlloc, TlsGetValue,
-    TlsSetValue,
+    CreateEventW, GetCurrentThreadId, ResetEvent, SetEvent, TLS_OUT_OF_INDEXES, TlsAlloc,
+    TlsGetValue, TlsSetValue,
 };
 
 use super::fault::{self, Kind};
@@ -34,15 +34,42 @@ pub(super) fn check(result: i32) -> io::Result<()> {
     if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// The last error of the thread, which Windows has in the place of `errno`.
-pub(crate) fn errno() -> c_int {
-    // SAFETY: no preconditions.
-    unsafe { GetLastError() as c_int }
+/// The last error of the thread, by which functions of Windows say why they failed, and the
+/// `errno` of the C library, whose functions do.
+#[derive(Clone, Copy)]
+pub(crate) struct Errno {
+    last: u32,
+    c: c_int,
 }
 
-pub(crate) fn set_errno(errno: c_int) {
+unsafe extern "C" {
+    safe fn _errno() -> *mut c_int;
+}
+
+pub(crate) fn errno() -> Errno {
     // SAFETY: no preconditions.
-    unsafe { SetLastError(errno as u32) }
+    let last = unsafe { GetLastError() };
+    // SAFETY: the location of this thread's errno is valid for as long as the thread.
+    Errno { last, c: unsafe { _errno().read() } }
+}
+
+pub(crate) fn set_errno(errno: Errno) {
+    // SAFETY: the location of this thread's errno is valid for as long as the thread.
+    unsafe { _errno().write(errno.c) };
+    // SAFETY: no preconditions.
+    unsafe { SetLastError(errno.last) };
+}
+
+/// Runs `f` for C, and puts back the last error of before, which even looking at a thread-local
+/// clears.
+#[cfg(feature = "capi")]
+pub(crate) fn keep_last_error<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: no preconditions.
+    let last = unsafe { GetLastError() };
+    let value = f();
+    // SAFETY: no preconditions.
+    unsafe { SetLastError(last) };
+    value
 }
 
 /// Nothing forks.
@@ -106,8 +133,9 @@ pub(crate) fn thread_number() -> usize {
     unsafe { GetCurrentThreadId() as usize }
 }
 
-/// Something that a poller can wait for, which means a socket: one that talks to itself.
-pub(crate) struct EventFd(UdpSocket);
+/// Something that a poller can wait for, which means a socket: one that talks to itself. And
+/// that C can wait for, which means an event object.
+pub(crate) struct EventFd(UdpSocket, Event);
 
 impl EventFd {
     pub(crate) fn new() -> io::Result<Self> {
@@ -115,11 +143,13 @@ impl EventFd {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.connect(socket.local_addr()?)?;
         socket.set_nonblocking(true)?;
-        Ok(EventFd(socket))
+        Ok(EventFd(socket, Event::new()?))
     }
 
     /// Makes it readable. Keeps the last error.
     pub(crate) fn notify(&self) {
+        // First: `drain` is not called for what cannot be read.
+        self.1.notify();
         // A full one is readable as well: nothing is lost.
         let _ = keep_errno(|| self.0.send(&[1]));
     }
@@ -127,6 +157,13 @@ impl EventFd {
     /// Makes it unreadable until the next [`notify`](Self::notify).
     pub(crate) fn drain(&self) {
         keep_errno(|| while self.0.recv(&mut [0; 8]).is_ok() {});
+        // Last: what is set afterwards will be readable, too.
+        self.1.reset();
+    }
+
+    #[cfg(feature = "capi")]
+    pub(crate) fn async_fd(&self) -> AsyncFd {
+        self.1.async_fd()
     }
 }
 
@@ -159,5 +196,10 @@ impl Event {
     pub(crate) fn notify(&self) {
         // SAFETY: an event object.
         keep_errno(|| unsafe { SetEvent(self.0.as_raw_handle()) });
+    }
+
+    fn reset(&self) {
+        // SAFETY: an event object.
+        keep_errno(|| unsafe { ResetEvent(self.0.as_raw_handle()) });
     }
 }

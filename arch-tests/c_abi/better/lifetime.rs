@@ -1,17 +1,17 @@
 //! Wait contexts that are freed, or used by several threads, while jobs have them.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::api::*;
 use crate::wait::{Ctx, number};
 
-static CLEANED: AtomicI32 = AtomicI32::new(0);
+static CLEANED: AtomicUsize = AtomicUsize::new(0);
 
-unsafe extern "C" fn count(_: *mut AsyncWaitCtx, _: *const c_void, fd: c_int, _: *mut c_void) {
-    CLEANED.fetch_add(fd, Ordering::Relaxed);
+unsafe extern "C" fn count(_: *mut AsyncWaitCtx, _: *const c_void, fd: Fd, _: *mut c_void) {
+    CLEANED.fetch_add(fd as usize, Ordering::Relaxed);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_wait_ctx_may_be_freed_by_its_running_job() {
 unsafe extern "C" fn clear_others(
     ctx: *mut AsyncWaitCtx,
     key: *const c_void,
-    fd: c_int,
+    fd: Fd,
     _: *mut c_void,
 ) {
     let ctx = Ctx::borrow(ctx);
@@ -63,7 +63,7 @@ static ORDER: AtomicUsize = AtomicUsize::new(0);
 fn a_cleanup_may_clear_fds() {
     let ctx = Ctx::new();
     for key in 1..4 {
-        ctx.set_with(key, key as c_int, 0, Some(clear_others));
+        ctx.set_with(key, key as Fd, 0, Some(clear_others));
     }
     drop(ctx);
     assert_eq!(ORDER.load(Ordering::Relaxed), 310);
@@ -72,7 +72,7 @@ fn a_cleanup_may_clear_fds() {
 static POLLS: AtomicUsize = AtomicUsize::new(0);
 
 /// What an engine's poller does, without lines about it.
-fn poll(handle: *mut AsyncJob, fd: c_int) {
+fn poll(handle: *mut AsyncJob, fd: Fd) {
     // SAFETY: any handle will do.
     let ctx = unsafe { ASYNC_get_wait_ctx(handle) };
     if ctx.is_null() {
@@ -83,7 +83,7 @@ fn poll(handle: *mut AsyncJob, fd: c_int) {
     let got = unsafe { ASYNC_WAIT_CTX_get_fd(ctx, number(1), &mut found, &mut data) };
     assert!(got == 0 || found == fd);
     // SAFETY: as above.
-    unsafe { ASYNC_WAIT_CTX_set_status(ctx, fd) };
+    unsafe { ASYNC_WAIT_CTX_set_status(ctx, 10) };
     // SAFETY: as above.
     unsafe { ASYNC_WAIT_CTX_get_callback(ctx, &mut callback, &mut data) };
     POLLS.fetch_add(1, Ordering::Relaxed);

@@ -5,4 +5,5 @@ mod lifetime;
 mod nesting;
 mod pools;
 mod process;
+#[cfg_attr(windows, path = "unwinding_windows.rs")]
 mod unwinding;

@@ -87,6 +87,7 @@ fn in_a_child_new_threads_do_not_inherit_the_jobs_of_lost_ones() {
     assert_eq!(owner.join().unwrap(), 5);
 }
 
+#[cfg(unix)]
 /// The signals that this thread blocks.
 fn mask() -> Vec<c_int> {
     // SAFETY: zero is a valid set.
@@ -97,6 +98,7 @@ fn mask() -> Vec<c_int> {
     (1..32).filter(|&signal| unsafe { libc::sigismember(&set, signal) } == 1).collect()
 }
 
+#[cfg(unix)]
 fn change_mask(how: c_int, signal: c_int) {
     // SAFETY: zero is a valid set.
     let mut set = unsafe { std::mem::zeroed() };
@@ -106,6 +108,7 @@ fn change_mask(how: c_int, signal: c_int) {
     unsafe { libc::pthread_sigmask(how, &set, ptr::null_mut()) };
 }
 
+#[cfg(unix)]
 #[test]
 fn the_signal_mask_is_the_threads_alone() {
     on_a_thread(|| {

@@ -14,6 +14,7 @@ fn parent_and_child_both_finish_a_paused_job() {
     assert_eq!(job.finish(), 5);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_job_may_fork() {
     let mut job = Job::new();
@@ -83,18 +84,21 @@ fn an_exception_is_thrown_and_caught_in_a_job() {
     assert_eq!((job.finish(), drops), (9, 1));
 }
 
+#[cfg(unix)]
 unsafe extern "C-unwind" {
     /// Unwinds, which the `libc` crate does not know.
     #[link_name = "pthread_exit"]
     fn exit_thread(value: *mut c_void) -> !;
 }
 
+#[cfg(unix)]
 unsafe extern "C-unwind" fn exits_its_thread(_: *mut c_void) -> c_int {
     pause();
     // SAFETY: the frames it passes are C's or have nothing to drop.
     unsafe { exit_thread(ptr::without_provenance_mut(42)) }
 }
 
+#[cfg(unix)]
 unsafe extern "C-unwind" fn thread_with_such_a_job(_: *mut c_void) -> *mut c_void {
     let mut job: *mut AsyncJob = ptr::null_mut();
     let (mut ret, none) = (0, ptr::null_mut());
@@ -106,6 +110,7 @@ unsafe extern "C-unwind" fn thread_with_such_a_job(_: *mut c_void) -> *mut c_voi
     ptr::null_mut()
 }
 
+#[cfg(unix)]
 #[test]
 fn a_job_may_exit_its_thread() {
     for _ in 0..50 {

@@ -1,6 +1,7 @@
 //! Wait contexts, without jobs.
 
 use std::ffi::{c_int, c_void};
+use std::io::{self, Read, Write};
 use std::ptr;
 use std::sync::Mutex;
 
@@ -11,7 +12,7 @@ use crate::wait::{Ctx, number};
 fn a_new_entry_comes_first() {
     let ctx = Ctx::new();
     for key in 1..4 {
-        assert_eq!(ctx.set(key, 10 * key as c_int), 1);
+        assert_eq!(ctx.set(key, 10 * key as Fd), 1);
     }
     assert_eq!(ctx.fds(), (vec![30, 20, 10], vec![30, 20, 10], vec![]));
 }
@@ -128,13 +129,13 @@ fn clearing_an_unknown_key_or_twice_gives_0() {
 }
 
 /// What cleanups were called with: context, key, fd, data.
-static CALLS: Mutex<Vec<(usize, usize, c_int, usize)>> = Mutex::new(Vec::new());
+static CALLS: Mutex<Vec<(usize, usize, Fd, usize)>> = Mutex::new(Vec::new());
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 unsafe extern "C" fn note_call(
     ctx: *mut AsyncWaitCtx,
     key: *const c_void,
-    fd: c_int,
+    fd: Fd,
     data: *mut c_void,
 ) {
     CALLS.lock().unwrap().push((ctx.addr(), key.addr(), fd, data.addr()));
@@ -207,11 +208,20 @@ fn a_status_is_any_int_and_0_at_first() {
     }
 }
 
+#[cfg(unix)]
+fn raw(end: &impl std::os::fd::AsRawFd) -> Fd {
+    end.as_raw_fd()
+}
+
+#[cfg(windows)]
+fn raw(end: &impl std::os::windows::io::AsRawHandle) -> Fd {
+    end.as_raw_handle() as Fd
+}
+
 #[test]
 fn nobody_calls_the_callback_or_closes_an_fd() {
-    let mut ends = [0; 2];
-    // SAFETY: two places to write to.
-    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    let (mut reader, mut writer) = io::pipe().unwrap();
+    let ends = [raw(&reader), raw(&writer)];
     let ctx = Ctx::new();
     ctx.set_callback(Some(callback), 0);
     ctx.set(1, ends[0]);
@@ -221,8 +231,6 @@ fn nobody_calls_the_callback_or_closes_an_fd() {
     ctx.set(1, ends[1]);
     reset(&ctx);
     drop(ctx);
-    for end in ends {
-        // SAFETY: it is open, if nobody has closed it; then the test fails.
-        assert_eq!(unsafe { libc::close(end) }, 0);
-    }
+    writer.write_all(b"open").unwrap();
+    reader.read_exact(&mut [0; 4]).unwrap();
 }

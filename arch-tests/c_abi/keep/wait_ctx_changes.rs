@@ -1,16 +1,14 @@
 //! What counts as changed: since the last pause that was resumed.
 
-use std::ffi::c_int;
-
 use crate::api::*;
 use crate::wait::Ctx;
 
-type Fds = (Vec<c_int>, Vec<c_int>, Vec<c_int>);
+type Fds = (Vec<Fd>, Vec<Fd>, Vec<Fd>);
 
 fn fds<const A: usize, const B: usize, const C: usize>(
-    all: [c_int; A],
-    added: [c_int; B],
-    deleted: [c_int; C],
+    all: [Fd; A],
+    added: [Fd; B],
+    deleted: [Fd; C],
 ) -> Fds {
     (all.to_vec(), added.to_vec(), deleted.to_vec())
 }

@@ -121,17 +121,20 @@ fn mem_functions_set_during_the_first_start_hold_for_it_or_not_at_all() {
     }
 }
 
+#[cfg(unix)]
 unsafe extern "C-unwind" {
     /// Unwinds, which the `libc` crate does not know.
     #[link_name = "pthread_exit"]
     fn exit_thread(value: *mut c_void) -> !;
 }
 
+#[cfg(unix)]
 unsafe extern "C-unwind" fn exits_its_thread(_: *mut c_void) -> c_int {
     // SAFETY: the frames it passes are C's or have nothing to drop.
     unsafe { exit_thread(ptr::null_mut()) }
 }
 
+#[cfg(unix)]
 unsafe extern "C-unwind" fn thread_with_such_a_job(_: *mut c_void) -> *mut c_void {
     let (mut job, mut ret) = (ptr::null_mut(), 0);
     // SAFETY: a new job.
@@ -139,6 +142,7 @@ unsafe extern "C-unwind" fn thread_with_such_a_job(_: *mut c_void) -> *mut c_voi
     ptr::null_mut()
 }
 
+#[cfg(unix)]
 #[test]
 fn a_job_that_exits_its_thread_is_reclaimed() {
     with_books(|| {
