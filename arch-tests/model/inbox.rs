@@ -112,7 +112,7 @@ fn next_until_none(driver: Driver, jobs: &[Job]) {
     }
 }
 
-/// Broken by a `push` that is Relaxed.
+/// Assured twice, by the state and by the list: no single order that is Relaxed breaks it.
 #[test]
 fn what_was_written_before_a_wake_is_read_after_it() {
     check(None, || {
