@@ -308,3 +308,53 @@ fn a_wake_that_races_with_an_adoption_is_not_lost() {
         nothing_is_lost(driver, &jobs);
     });
 }
+
+/// A waker that has found the inbox of a thread is held up until that has ended, and another has
+/// adopted the job: it finds nobody, and passes its wake on.
+///
+/// Broken by a `look_again` that does not pass on; by a `release` that does not say that nobody is
+/// there, or says so after it has drained; by a `pass_on` that leaves QUEUED.
+#[test]
+fn a_wake_held_up_over_the_end_of_its_driver_is_not_lost() {
+    check(3, || {
+        let (ended, driver) = (Driver::new(), Driver::new());
+        let jobs = [Job::driven(ended, 0)];
+        let ticket = jobs[0].ticket();
+        let waking = thread::spawn(move || ticket.wake());
+        jobs[0].disconnect();
+        ended.release();
+        if jobs[0].adopt(driver, 0) {
+            jobs[0].consume();
+        }
+        run(driver, &jobs);
+        waking.join().unwrap();
+        nothing_is_lost(driver, &jobs);
+        // Nor is the next one, for want of a place in the queue.
+        ticket.wake();
+        nothing_is_lost(driver, &jobs);
+    });
+}
+
+/// The inbox where it was held up has the next driver by then, who may drive the same job.
+///
+/// Broken by a `pass_on` that takes a job of the next driver for nobody's.
+#[test]
+fn a_wake_held_up_until_its_inbox_is_used_again_is_not_lost() {
+    check(3, || {
+        let ended = Driver::new();
+        let jobs = [Job::driven(ended, 0)];
+        let ticket = jobs[0].ticket();
+        let waking = thread::spawn(move || ticket.wake());
+        jobs[0].disconnect();
+        ended.release();
+        let driver = Driver::new();
+        if jobs[0].adopt(driver, 0) {
+            jobs[0].consume();
+        }
+        run(driver, &jobs);
+        waking.join().unwrap();
+        nothing_is_lost(driver, &jobs);
+        ticket.wake();
+        nothing_is_lost(driver, &jobs);
+    });
+}

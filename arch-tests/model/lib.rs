@@ -8,10 +8,6 @@
 //! that others see the other way round; and what is below, how a compiler, a processor or an
 //! emulator carries out these orders. A task's waker and the eventfd are stand-ins. Forks, and
 //! signals that interrupt a waker or driver on its own thread, are not modelled.
-//!
-//! Known, and not asked for here: a waker that has found the inbox of a thread, and is held up
-//! until that thread has ended and another has adopted the job, queues it where nobody looks
-//! until the inbox is used again.
 
 pub mod drivers;
 // Some of it is only for others than the drivers here.

@@ -21,12 +21,17 @@ impl EventFd {
         self.0.swap(false, Relaxed);
     }
 
+    /// Nothing here is C's.
+    pub(super) fn async_fd(&self) -> fd::AsyncFd {}
+
     fn is_readable(&self) -> bool {
         self.0.fetch_or(false, Relaxed)
     }
 }
 
 pub(super) mod fd {
+    pub(crate) type AsyncFd = ();
+
     /// Stands for a descriptor.
     pub(crate) struct BorrowedFd<'a>(&'a super::EventFd);
 

@@ -21,10 +21,11 @@ pub(crate) struct Inbox {
 }
 
 /// What `Inbox::driver` says: it will look by itself; it waits for the event; it has been
-/// sent the event.
+/// sent the event; there is none any more.
 const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
 const SIGNALLED: u8 = 2;
+const GONE: u8 = 3;
 
 /// Inboxes whose driver is gone. In a forked child, those of the parent lie among them;
 /// they are left alone, because the parent uses their events.
@@ -43,6 +44,7 @@ impl Inbox {
             if inbox.forks == forks {
                 // Sent to the one before, who did not look.
                 inbox.clear_event();
+                inbox.awake();
                 return Ok(inbox);
             }
         }
@@ -53,7 +55,8 @@ impl Inbox {
     }
 
     pub(crate) fn release(&'static self) {
-        self.awake();
+        // SeqCst: who pushes too late to be seen here sees this, see `push`.
+        self.driver.swap(GONE, Ordering::SeqCst);
         self.drain(|_| {});
         hold().push(self);
     }
@@ -71,6 +74,11 @@ impl Inbox {
 
     /// Adds `slot`, whose QUEUED flag the caller has just set.
     pub(super) fn push(&self, slot: &'static Slot) {
+        self.put(slot);
+        self.look_again();
+    }
+
+    fn put(&self, slot: &'static Slot) {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             slot.next.store(head, Ordering::Relaxed);
@@ -82,16 +90,37 @@ impl Inbox {
                 Err(now) => head = now,
             }
         }
-        self.look_again();
     }
 
     /// Has a sleeping driver look at its jobs once more.
     pub(super) fn look_again(&self) {
-        let was =
-            self.driver.compare_exchange(ASLEEP, SIGNALLED, Ordering::SeqCst, Ordering::SeqCst);
-        if was.is_ok() {
-            self.event.notify();
+        match self.driver.compare_exchange(ASLEEP, SIGNALLED, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => self.event.notify(),
+            Err(GONE) => self.pass_on(),
+            Err(_) => {}
         }
+    }
+
+    /// A waker was held up until the driver was gone: what it brought goes to whoever drives the
+    /// job by now.
+    #[cold]
+    fn pass_on(&self) {
+        self.take_out(|slot| match slot.pass_on() {
+            // Whoever has the inbox next recycles it: this may be a signal handler.
+            None => self.put(slot),
+            Some(false) => {}
+            Some(true) => match slot.inbox() {
+                // Nobody yet: the note stays for who will.
+                Some(inbox) if ptr::eq(inbox, self) && self.is_gone() => {}
+                Some(inbox) => slot.forward(inbox),
+                None => {}
+            },
+        });
+    }
+
+    /// Asked after a job's inbox was: a driver connects jobs after it has taken its inbox.
+    fn is_gone(&self) -> bool {
+        self.driver.load(Ordering::SeqCst) == GONE
     }
 
     /// Announces that the driver is about to wait for [`event`](Self::event); false if
@@ -132,20 +161,7 @@ impl Inbox {
 
     /// Hands out the tokens of all jobs that were woken, the first one first.
     pub(crate) fn drain(&self, mut woken: impl FnMut(usize)) {
-        if self.head.load(Ordering::Relaxed).is_null() {
-            return;
-        }
-        let mut taken = self.head.swap(ptr::null_mut(), Ordering::Acquire);
-        let mut first = ptr::null_mut::<Slot>();
-        // The list is last in, first out: turn it round.
-        while let Some(slot) = Slot::from_list(taken) {
-            let next = slot.next.swap(first, Ordering::Relaxed);
-            first = taken;
-            taken = next;
-        }
-        while let Some(slot) = Slot::from_list(first) {
-            // Before `taken_out`: afterwards somebody else may push it.
-            first = slot.next.load(Ordering::Relaxed);
+        self.take_out(|slot| {
             if slot.taken_out() {
                 match slot.inbox() {
                     Some(inbox) if ptr::eq(inbox, self) => {
@@ -157,6 +173,27 @@ impl Inbox {
                     None => {}
                 }
             }
+        });
+    }
+
+    /// Empties the list. What is done with a slot clears QUEUED, or puts it back.
+    fn take_out(&self, mut each: impl FnMut(&'static Slot)) {
+        // SeqCst: for `release`, against the exchange of `driver` in `look_again`.
+        if self.head.load(Ordering::SeqCst).is_null() {
+            return;
+        }
+        let mut taken = self.head.swap(ptr::null_mut(), Ordering::Acquire);
+        let mut first = ptr::null_mut::<Slot>();
+        // The list is last in, first out: turn it round.
+        while let Some(slot) = Slot::from_list(taken) {
+            let next = slot.next.swap(first, Ordering::Relaxed);
+            first = taken;
+            taken = next;
+        }
+        while let Some(slot) = Slot::from_list(first) {
+            // Before QUEUED is cleared: afterwards somebody else may push it.
+            first = slot.next.load(Ordering::Relaxed);
+            each(slot);
         }
     }
 }

@@ -190,6 +190,14 @@ impl Slot {
         before & (NOTIFIED | ABANDONED) == NOTIFIED
     }
 
+    /// The same for somebody who is in no driver's place and takes no locks: `None` for one that
+    /// is still queued because it is to be recycled.
+    pub(super) fn pass_on(&'static self) -> Option<bool> {
+        let take = |state| (state & ABANDONED == 0).then_some(state & !QUEUED);
+        let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take).ok()?;
+        Some(before & NOTIFIED != 0)
+    }
+
     /// Runs `change` on the state as long as `generation` is the present one.
     fn update(&self, generation: u64, change: impl Fn(u64) -> u64) -> Option<u64> {
         self.state
