@@ -147,7 +147,8 @@ extern "C" fn report() {
 // A destructor of the library, so that no exit handler is needed.
 #[cfg(not(windows))]
 #[used]
-#[unsafe(link_section = ".fini_array")]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".fini_array"))]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_term_func"))]
 static REPORT: extern "C" fn() = report;
 
 /// When the library is loaded: in a program that has a libcrypto, that is there by now.
@@ -156,6 +157,7 @@ extern "C" fn look() {
 }
 
 #[used]
-#[cfg_attr(not(windows), unsafe(link_section = ".init_array"))]
+#[cfg_attr(not(any(windows, target_vendor = "apple")), unsafe(link_section = ".init_array"))]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
 #[cfg_attr(windows, unsafe(link_section = ".CRT$XCU"))]
 static LOOK: extern "C" fn() = look;
