@@ -4,6 +4,7 @@
 # ci/windows/exclusions.txt. Then C programs, linked to the installed library in both ways.
 #   ci/windows.sh
 . "$(dirname "$0")/lib.sh"
+. ci/cargo.sh
 target=$WINDOWS
 
 # How long the tests of one run may take before something must be hanging.
@@ -64,7 +65,7 @@ run() { # <variant>
 $(grep '^[<>]' "$log")"
     timeout --kill-after=10 "$LIMIT" cargo test "${programs[@]}" --target "$target" \
         -- "${skips[@]}" >"$log" 2>&1 || { cat "$log"; die "$1: cargo test failed"; }
-    passed=$(awk '/^test result: / { passed += $4 } END { print passed + 0 }' "$log")
+    passed=$(passed_in "$log")
     count=$(wc -l <<<"$listed")
     ((passed == count)) || die "$1: $count tests listed, $passed passed"
     echo "$target $1: $passed tests passed, $excluded excluded"
@@ -127,7 +128,5 @@ c_programs() {
 run debug
 cargo check --quiet --package siding --tests --target "$target" || die "does not compile without the C ABI"
 c_programs
-export RUSTC_WORKSPACE_WRAPPER=$work/rustc-outline
-printf '#!/bin/sh\nexec "$@" --cfg siding_outline\n' >"$RUSTC_WORKSPACE_WRAPPER"
-chmod +x "$RUSTC_WORKSPACE_WRAPPER"
+with_flags debug-outline --cfg siding_outline
 run debug-outline

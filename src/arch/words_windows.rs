@@ -15,7 +15,7 @@ pub(crate) fn thread_words() -> *mut [usize; 2] {
     // SAFETY: reads LastErrorValue in the thread's block (the TEB).
     unsafe { asm!("mov {:e}, gs:[0x68]", out(reg) last, options(nostack, preserves_flags)) };
     let words = WORDS.with(Cell::as_ptr);
-    // SAFETY: writes it.
+    // SAFETY: writes the same word, which is this thread's own.
     unsafe { asm!("mov gs:[0x68], {:e}", in(reg) last, options(nostack, preserves_flags)) };
     words
 }

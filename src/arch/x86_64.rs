@@ -184,30 +184,30 @@ macro_rules! with_caller {
     ($to:path $(, $argument:expr)*) => {
         core::arch::naked_asm!(
             "endbr64",
-            $crate::arch::imp::third_argument!("mov ", ", [rsp]"),
+            $crate::arch::imp::pass_caller!(),
             "jmp {to}",
             to = sym $to,
         )
     };
 }
-/// A line about where the C ABI has a third argument.
+/// The caller's address becomes the third argument.
 #[cfg(all(feature = "capi", not(windows)))]
-#[allow(unused_macros, unused_imports, reason = "the ABI's own")]
-macro_rules! third_argument {
-    ($before:literal, $after:literal) => {
-        concat!($before, "rdx", $after)
+#[allow(unused_macros, reason = "the ABI's own")]
+macro_rules! pass_caller {
+    () => {
+        "mov rdx, [rsp]"
     };
 }
 #[cfg(all(feature = "capi", windows))]
-#[allow(unused_macros, unused_imports, reason = "the ABI's own")]
-macro_rules! third_argument {
-    ($before:literal, $after:literal) => {
-        concat!($before, "r8", $after)
+#[allow(unused_macros, reason = "the ABI's own")]
+macro_rules! pass_caller {
+    () => {
+        "mov r8, [rsp]"
     };
 }
 #[cfg(feature = "capi")]
 #[allow(unused_imports, reason = "the ABI's own")]
-pub(crate) use third_argument;
+pub(crate) use pass_caller;
 #[cfg(feature = "capi")]
 pub(crate) use with_caller;
 

@@ -43,6 +43,7 @@ pub(crate) struct Errno {
 }
 
 unsafe extern "C" {
+    /// Safe: it takes nothing, and its answer is this thread's own for as long as the thread.
     safe fn _errno() -> *mut c_int;
 }
 
