@@ -21,7 +21,15 @@ use siding::job::{self, Job, Options, Progress};
 
 const RETURN: Options = Options::new().cancel_mode(job::CancelMode::Return);
 
+/// What most tests start, so that the way into a job is compiled for each type of result and not
+/// for each closure.
+type Body<T> = Box<dyn FnOnce() -> T>;
+
 fn start<T: 'static>(body: impl FnOnce() -> T + 'static) -> Progress<T> {
+    start_boxed(Box::new(body))
+}
+
+fn start_boxed<T: 'static>(body: Body<T>) -> Progress<T> {
     job::start(body).expect("there is a job to be had")
 }
 
@@ -47,10 +55,11 @@ fn pause() {
 
 /// A job that has just paused, and will run `body`.
 fn about_to<T: Debug + 'static>(body: impl FnOnce() -> T + 'static) -> Job<T> {
-    paused(start(|| {
+    let body: Body<T> = Box::new(body);
+    paused(start_boxed(Box::new(|| {
         pause();
         body()
-    }))
+    })))
 }
 
 /// Runs `f`, which must panic, and returns the payload.

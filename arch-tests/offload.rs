@@ -16,6 +16,8 @@ use crate::common;
 /// Runs `body` as the only job of a scheduler.
 fn in_a_job<T: 'static>(body: impl FnOnce() -> T + 'static) -> Result<T, JoinError> {
     let scheduler = Scheduler::new().expect("a scheduler");
+    // Compiled for each type of result, not for each closure.
+    let body: Box<dyn FnOnce() -> T> = Box::new(body);
     let job = scheduler.spawn(body).unwrap();
     scheduler.run().unwrap();
     job.join()

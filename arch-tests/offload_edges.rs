@@ -27,6 +27,8 @@ fn turn(scheduler: &Scheduler) {
 /// Runs `body` as the only job of a scheduler.
 fn in_a_job<T: 'static>(body: impl FnOnce() -> T + 'static) -> T {
     let scheduler = scheduler();
+    // Compiled for each type of result, not for each closure.
+    let body: Box<dyn FnOnce() -> T> = Box::new(body);
     let job = scheduler.spawn(body).unwrap();
     scheduler.run().unwrap();
     job.join().unwrap()

@@ -29,6 +29,8 @@ fn see(ctx: &WaitCtx, all: &[AsyncFd], added: &[AsyncFd], deleted: &[AsyncFd]) {
 }
 
 fn start(ctx: &WaitCtx, body: impl FnOnce() + 'static) -> Progress<()> {
+    // One type of closure, so that one is compiled.
+    let body: Box<dyn FnOnce()> = Box::new(body);
     Options::new().wait_ctx(ctx.clone()).start(body).unwrap()
 }
 

@@ -14,7 +14,7 @@ fn set(stack: usize, guard: usize, flags: u32) -> c_int {
 }
 
 /// Options belong to a thread; so each test has one of its own.
-fn on_a_thread(test: impl FnOnce() + Send + 'static) {
+fn on_a_thread(test: fn()) {
     thread::spawn(test).join().unwrap();
 }
 

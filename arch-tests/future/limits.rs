@@ -15,7 +15,7 @@ fn parked() -> Hand<impl Future<Output = Result<(), siding::job::StartError>> + 
 }
 
 /// Limits belong to a thread.
-fn with_jobs(max: usize, test: impl FnOnce() + Send + 'static) {
+fn with_jobs(max: usize, test: fn()) {
     thread::spawn(move || {
         job::init_thread(max, 0).unwrap();
         test();

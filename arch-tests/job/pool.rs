@@ -9,7 +9,7 @@ use siding::stack::{self, StackConfig};
 
 use super::{about_to, finished, panic_of, pause, paused, start};
 
-fn on_a_new_thread(test: impl FnOnce() + Send + 'static) {
+fn on_a_new_thread(test: fn()) {
     if let Err(payload) = thread::spawn(test).join() {
         std::panic::resume_unwind(payload);
     }

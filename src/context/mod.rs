@@ -125,10 +125,12 @@ impl<X> Context<X> {
         self.0
     }
 
-    /// As [`Control::check_room`].
-    pub(crate) fn check_room(&self, needed: usize) -> Result<(), StackError> {
+    /// A context with [`room`] for a closure.
+    pub(crate) fn with_room<S: Stack>(stack: S, extra: X, room: usize) -> Result<Self, StackError> {
+        let context = Self::new(stack, extra)?;
         // SAFETY: the control block is valid as long as the context.
-        unsafe { self.0.as_ref() }.check_room(needed)
+        unsafe { context.0.as_ref() }.check_room(room)?;
+        Ok(context)
     }
 
     /// Gives up ownership, to be taken up again by [`from_raw`](Self::from_raw).
@@ -192,7 +194,7 @@ impl<X> Control<X> {
 /// is more than once their size: in the slot, and in the frames that are called or return,
 /// which an unoptimized build does not merge.
 pub(crate) const fn room<F, R>() -> usize {
-    let slot = size_of::<Slot<F, R>>().saturating_add(align_of::<Slot<F, R>>());
+    let slot = slot_size::<F, R>().saturating_add(align_of::<Slot<F, R>>());
     slot.saturating_mul(if cfg!(debug_assertions) { 6 } else { 2 })
 }
 
@@ -215,14 +217,22 @@ where
 /// # Safety
 /// As [`arm`]; the entry takes the body, and leaves no more than an `R` in its place.
 #[inline(always)]
-pub(crate) unsafe fn arm_with<X, B, R>(mut control: NonNull<Control<X>>, body: B, entry: Entry) {
+pub(crate) unsafe fn arm_with<X, B, R>(control: NonNull<Control<X>>, body: B, entry: Entry) {
     let slot = slot::<X, B, R>(control);
     // SAFETY: the slot lies on the stack below the control block, with room to spare.
     unsafe { slot.cast::<B>().write(body) };
+    // SAFETY: neither running nor paused, by this function's contract; a slot aligns.
+    unsafe { begin_below(control, slot.addr().get(), entry) };
+}
+
+/// # Safety
+/// As [`arch::arm`], for a stack that ends at `end`.
+#[inline]
+unsafe fn begin_below<X>(mut control: NonNull<Control<X>>, end: usize, entry: Entry) {
     // SAFETY: the control block is valid and not in use by anyone else.
     let control = unsafe { control.as_mut() };
-    let frames = control.bottom..slot.addr().get();
-    // SAFETY: neither running nor paused, by this function's contract; a slot aligns.
+    let frames = control.bottom..end;
+    // SAFETY: by this function's contract.
     unsafe { arch::arm(&mut control.link, control.trampoline, entry, frames) };
 }
 
@@ -280,11 +290,19 @@ unsafe fn release<X, S>(control: NonNull<Control<X>>) {
 /// Where the slot of a closure `F` with result `R` lies; frames start below it.
 #[inline(always)]
 fn slot<X, F, R>(control: NonNull<Control<X>>) -> NonNull<Slot<F, R>> {
-    let align = align_of::<Slot<F, R>>().max(STACK_ALIGN);
-    let address = control.addr().get().wrapping_sub(size_of::<Slot<F, R>>()) & !(align - 1);
-    let slot = control.as_ptr().cast::<u8>().with_addr(address);
+    let size = const { slot_size::<F, R>() };
+    let mut slot = control.as_ptr().wrapping_byte_sub(size);
+    if const { align_of::<Slot<F, R>>() > align_of::<Control<X>>() } {
+        slot = slot.map_addr(|address| address & !(align_of::<Slot<F, R>>() - 1));
+    }
     // SAFETY: `check_room` has found that the slot fits above the bottom of the stack.
     unsafe { NonNull::new_unchecked(slot.cast()) }
+}
+
+/// A multiple of the alignment of all that lies there, frames included.
+const fn slot_size<F, R>() -> usize {
+    let align = align_of::<Slot<F, R>>();
+    size_of::<Slot<F, R>>().next_multiple_of(if align < STACK_ALIGN { STACK_ALIGN } else { align })
 }
 
 /// Enters a context; returns when it pauses or ends, or one it handed over to.
@@ -372,7 +390,7 @@ pub(crate) fn prefetch<X>(control: NonNull<Control<X>>) {
 
 asm_abi! {
 /// The root of every context: runs the closure, catches its panic, returns to the
-/// trampoline with the outcome.
+/// trampoline with the outcome. Compiled for each closure, hence short.
 ///
 /// # Safety
 /// Called by the trampoline of a context armed with a closure `F`.
@@ -383,40 +401,63 @@ where
     // SAFETY: the trampoline passes the link, which is the first field of the block.
     let control = unsafe { NonNull::new_unchecked(link.cast::<Control<X>>()) };
     let slot = slot::<X, F, R>(control);
-    // Taken and put back on the inside, so that large ones are moved no more than needed.
-    let run = move || {
-        // SAFETY: `arm` put the closure there; it is taken once, before anything else.
-        let closure = unsafe { slot.cast::<F>().read() };
-        let result = ManuallyDrop::new(closure(word, tag, control));
-        // SAFETY: the closure has left the slot, which has room for its result.
-        unsafe { slot.cast().write(result) };
-    };
-    // What has not begun needs no unwinding, so this works with `panic = "abort"` too; nor, in a
-    // frame of its own, room for the closure.
-    // SAFETY: `arm` put the closure there, and it is not run.
-    let discard = move || unsafe { slot.cast::<F>().drop_in_place() };
     // switch 6/7: the job runs; its panic must not reach the trampoline.
-    let payload: Payload = if tag == tag::UNWIND {
-        match unwinding::catch(discard) {
-            Ok(()) => unwinding::forced(),
-            Err(payload) => payload,
+    let caught = unwinding::catch(move || {
+        if tag == tag::UNWIND {
+            // What has not begun needs no unwinding, so this works with `panic = "abort"` too.
+            // SAFETY: `arm` put the closure there, and it is not run.
+            unsafe { slot.cast::<F>().drop_in_place() };
+        } else {
+            // SAFETY: `arm` put the closure there.
+            unsafe { run(slot, word, tag, control) };
         }
-    } else {
-        match unwinding::catch(run) {
-            Ok(()) => {
-                // SAFETY: just written.
-                let result = unsafe { slot.cast::<ManuallyDrop<R>>().as_ref() };
-                // SAFETY: not touched until the resumer takes it.
-                let word = unsafe { lend(result) };
-                return Words { word, tag: tag::FINISHED };
-            }
-            Err(payload) => payload,
-        }
-    };
-    // SAFETY: the closure has left the slot, which has room for a payload.
-    unsafe { slot.cast::<Payload>().write(payload) };
-    Words { word: Word::new(slot.cast().as_ptr()), tag: tag::PANICKED }
+    });
+    match caught {
+        Ok(()) if tag != tag::UNWIND => {}
+        // SAFETY: the closure has left the slot.
+        caught => return unsafe { panicked(slot.cast(), caught) },
+    }
+    // SAFETY: `run` has written it.
+    let result = unsafe { slot.cast::<ManuallyDrop<R>>().as_ref() };
+    // SAFETY: not touched until the resumer takes it.
+    let word = unsafe { lend(result) };
+    Words { word, tag: tag::FINISHED }
 }
+}
+
+/// Calls the closure in the slot and leaves its result there. On the inside of the catch, so that
+/// large ones are moved no more than needed; and not in the frame of `entry`, which needs no room
+/// for a closure that is only dropped.
+///
+/// # Safety
+/// Called once, with a closure in the slot.
+#[inline]
+unsafe fn run<X, F, R>(
+    slot: NonNull<Slot<F, R>>,
+    word: Word,
+    tag: usize,
+    control: NonNull<Control<X>>,
+) where
+    F: FnOnce(Word, usize, NonNull<Control<X>>) -> R,
+{
+    // SAFETY: by this function's contract.
+    let closure = unsafe { slot.cast::<F>().read() };
+    let result = ManuallyDrop::new(closure(word, tag, control));
+    // SAFETY: the closure has left the slot, which has room for its result.
+    unsafe { slot.cast().write(result) };
+}
+
+/// The outcome of a closure that panicked, or was dropped without being called.
+///
+/// # Safety
+/// The slot has room for a payload, and nothing else is there.
+#[cold]
+#[inline(never)]
+unsafe fn panicked(slot: NonNull<Payload>, caught: Result<(), Payload>) -> Words {
+    let payload = caught.err().unwrap_or_else(unwinding::forced);
+    // SAFETY: by this function's contract.
+    unsafe { slot.write(payload) };
+    Words { word: Word::new(slot.cast().as_ptr()), tag: tag::PANICKED }
 }
 
 /// Makes a word of a value: the value itself if it fits, else its address.

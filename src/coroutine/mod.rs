@@ -127,9 +127,11 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     where
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
     {
-        match Self::try_new(StackConfig::DEFAULT, closure) {
-            Ok(coroutine) => coroutine,
-            Err(refused) => panic!("cannot make a coroutine: {}", refused.error),
+        match pooled(StackConfig::DEFAULT, const { context::room::<F, Return>() }) {
+            // SAFETY: closure and types are 'static, so forgetting the coroutine is harmless; the
+            // context is new, with room for the closure.
+            Ok(context) => unsafe { Self::armed(context, closure) },
+            Err(error) => none_to_be_had(&error),
         }
     }
 
@@ -143,8 +145,9 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     where
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
     {
-        match PooledStack::new(stack) {
-            Ok(stack) => Self::with_stack(stack, closure),
+        match pooled(stack, const { context::room::<F, Return>() }) {
+            // SAFETY: as in `new`.
+            Ok(context) => Ok(unsafe { Self::armed(context, closure) }),
             Err(error) => Err(Refused { error, closure }),
         }
     }
@@ -159,26 +162,22 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
         S: Stack + 'static,
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
     {
-        // SAFETY: closure and types are 'static, so forgetting the coroutine is harmless.
-        unsafe { Self::unchecked(stack, closure) }
+        match Context::with_room(stack, (), const { context::room::<F, Return>() }) {
+            // SAFETY: as in `new`.
+            Ok(context) => Ok(unsafe { Self::armed(context, closure) }),
+            Err(error) => Err(Refused { error, closure }),
+        }
     }
 }
 
 impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// # Safety
-    /// The coroutine is dropped before anything that the closure or its types borrow ends.
-    unsafe fn unchecked<S, F>(stack: S, closure: F) -> Result<Self, Refused<F>>
+    /// The context is new, with room for the closure. The coroutine is dropped before anything
+    /// that the closure or its types borrow ends.
+    unsafe fn armed<F>(context: Context<()>, closure: F) -> Self
     where
-        S: Stack + 'static,
         F: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
     {
-        let context = match Context::new(stack, ()) {
-            Ok(context) => context,
-            Err(error) => return Err(Refused { error, closure }),
-        };
-        if let Err(error) = context.check_room(const { context::room::<F, Return>() }) {
-            return Err(Refused { error, closure });
-        }
         let body = move |word: Word, _: usize, control: NonNull<Control<()>>| {
             // SAFETY: a transparent wrapper of the control block, which outlives the closure.
             let yielder = unsafe { control.cast::<Yielder<Input, Yield>>().as_ref() };
@@ -187,7 +186,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         };
         // SAFETY: the context is new, and the body captures the closure alone.
         unsafe { context::arm(context.control(), body) };
-        Ok(Coroutine { context: Some(ManuallyDrop::new(context)), types: PhantomData })
+        Coroutine { context: Some(ManuallyDrop::new(context)), types: PhantomData }
     }
 
     /// Brings into the cache what the next [`resume`](Self::resume) reads first. Among many
@@ -323,6 +322,19 @@ impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
             drop(ended);
         }
     }
+}
+
+/// A context on a pooled stack, with [`room`](context::room) for a closure.
+#[cfg(feature = "std")]
+fn pooled(stack: StackConfig, room: usize) -> Result<Context<()>, StackError> {
+    Context::with_room(PooledStack::new(stack)?, (), room)
+}
+
+#[cold]
+#[inline(never)]
+#[cfg(feature = "std")]
+fn none_to_be_had(error: &StackError) -> ! {
+    panic!("cannot make a coroutine: {error}")
 }
 
 #[cold]

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::{mem, process};
 
-use super::{Coroutine, CoroutineState, Refused, Yielder};
-use crate::stack::{PooledStack, StackConfig};
+use super::{Coroutine, CoroutineState, Yielder, pooled};
+use crate::context;
+use crate::stack::{StackConfig, StackError};
 
 /// A coroutine inside its [`scope`].
 ///
@@ -72,10 +73,13 @@ impl<Input, Yield, Return> Scoped<'_, Input, Yield, Return> {
 /// If the coroutine is still suspended and cannot be unwound, because it keeps catching
 /// the unwinding, a value that it yields meanwhile panics when dropped, or the program is
 /// built with `panic = "abort"`: what it borrows is about to go away.
-pub fn scope<Input, Yield, Return, T>(
-    closure: impl FnOnce(&Yielder<Input, Yield>, Input) -> Return,
+pub fn scope<Input, Yield, Return, F, T>(
+    closure: F,
     body: impl FnOnce(Scoped<'_, Input, Yield, Return>) -> T,
-) -> Result<T, crate::stack::StackError> {
+) -> Result<T, StackError>
+where
+    F: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
+{
     struct EndOnDrop<I, Y, R>(Coroutine<I, Y, R>);
     impl<I, Y, R> Drop for EndOnDrop<I, Y, R> {
         fn drop(&mut self) {
@@ -98,10 +102,9 @@ pub fn scope<Input, Yield, Return, T>(
         }
     }
 
-    let stack = PooledStack::new(StackConfig::DEFAULT)?;
-    // SAFETY: this frame owns the coroutine and ends it before it returns or unwinds; the
-    // body only ever sees a reference.
-    let made = unsafe { Coroutine::unchecked(stack, closure) };
-    let mut coroutine = EndOnDrop(made.map_err(|Refused { error, .. }| error)?);
+    let context = pooled(StackConfig::DEFAULT, const { context::room::<F, Return>() })?;
+    // SAFETY: the context is new, with room for the closure. This frame owns the coroutine and
+    // ends it before it returns or unwinds; the body only ever sees a reference.
+    let mut coroutine = EndOnDrop(unsafe { Coroutine::armed(context, closure) });
     Ok(body(Scoped { coroutine: &mut coroutine.0 }))
 }

@@ -263,7 +263,7 @@ impl Core {
         T: 'static,
         F: FnOnce() -> T + 'static,
     {
-        let raw = match self.reserve(options, room::<(F, JoinHandle<T>), ()>()) {
+        let raw = match self.reserve(options, const { room::<(F, JoinHandle<T>), ()>() }) {
             Ok(raw) => raw,
             Err(error) => return Err(NotStarted { error, closure }),
         };
