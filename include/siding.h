@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+/* With OpenSSL: after any of its headers, so that the jobs are declared by that. */
 #ifdef OPENSSL_VERSION_NUMBER
 #include <openssl/async.h>
 #else
@@ -35,8 +36,9 @@ extern "C" {
 
 /* Sets what the jobs are made of that this thread starts from now on. Sizes are in bytes,
  * rounded up to pages; 0 stands for the default (256 KiB, guard 64 KiB). The guard is
- * there in addition to stack_size. 0 if a size cannot be had, or a flag is not known:
- * then nothing is changed. */
+ * there in addition to stack_size, which has to hold a signal frame of the machine and 8 KiB. 0
+ * if a size cannot be had, a flag is not known, or SIDING_CXX_EXCEPTIONS is set and no C++
+ * runtime is there yet: then nothing is changed. */
 int siding_set_job_options(size_t stack_size, size_t guard_size, unsigned flags);
 
 /* ---- Many jobs at once ----------------------------------------------------------- */
@@ -61,9 +63,9 @@ size_t siding_run(siding_run_t *jobs, size_t count);
 /* ---- Cancelling ------------------------------------------------------------------ */
 
 /* When a cancelled job goes on, and what ASYNC_pause_job() tells it. */
-#define SIDING_CANCEL_ON_WAKE 0 /* when its fd or callback says so: 1, from then on 0 */
-#define SIDING_CANCEL_DRAIN 1   /* whenever its fd or callback says so: 1 as long as it has one */
-#define SIDING_CANCEL_NOW 2     /* at once: 0, and from then on */
+#define SIDING_CANCEL_ON_WAKE 0 /* when its fd or callback says so; 1, later pauses 0 */
+#define SIDING_CANCEL_DRAIN 1   /* the same at each pause, as long as it has one: 1, then 0 */
+#define SIDING_CANCEL_NOW 2     /* at once; 0, as all later pauses */
 
 /* Called when a cancelled job has ended, with what its function returned. */
 typedef void (*siding_ended_fn)(void *arg, int ret);
@@ -141,7 +143,7 @@ typedef struct siding_stats_st {
     uint64_t pool;          /* jobs of this thread, free ones included */
     uint64_t pool_free;     /* free ones */
     uint64_t stacks;        /* stacks of this thread in use */
-    uint64_t stack_bytes;   /* address space reserved for stacks */
+    uint64_t stack_bytes;   /* address space reserved for stacks, of all threads */
     uint64_t paused;        /* jobs of this thread that are paused, cancelled ones included */
 } siding_stats_t;
 
@@ -161,7 +163,13 @@ int siding_report_overflows(void);
 
 /* The last error that siding raised on this thread, packed as OpenSSL packs errors (library
  * 51); 0 if there was none. Clears it. For programs without a libcrypto: where there is
- * one, the error is on its queue as well. */
+ * one, the error is on its queue as well. Its reason, by `error & 0x7fffff`:
+ *      103  ASYNC_init_thread(): sizes that do not fit each other
+ *  0x80109  in a job: it was cancelled, or its descriptor cannot be waited for
+ *  0x8010C  the thread has a hardware shadow stack
+ *  0xC0100  no memory
+ *  0xC0102  an argument is NULL
+ *  0xC0103  no paused job of this thread has that handle; or a flag or mode is not known */
 uint32_t siding_last_error(void);
 
 /* The version of the library: 0x00MMmmpp. */

@@ -89,6 +89,43 @@ fn the_used_part_of_a_stack_and_the_args_are_wiped() {
     });
 }
 
+/// Those too large for the job's stack are copied to the heap.
+#[cfg(target_os = "linux")]
+#[test]
+fn large_args_are_wiped() {
+    use std::os::unix::fs::FileExt;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    const PATTERN: u8 = 0x3c;
+    static COPY: AtomicUsize = AtomicUsize::new(0);
+    unsafe extern "C" fn note(args: Data) -> c_int {
+        COPY.store(args.addr(), Ordering::Relaxed);
+        0
+    }
+    /// How much of the copy is there when it has been freed. The kernel is asked: nobody else
+    /// may read that.
+    fn left() -> usize {
+        let (args, mut job, mut ret) = ([PATTERN; 1000], ptr::null_mut(), 0);
+        let from = args.as_ptr().cast_mut().cast();
+        // SAFETY: valid pointers, and as many bytes.
+        let code = unsafe {
+            ASYNC_start_job(&mut job, ptr::null_mut(), &mut ret, Some(note), from, args.len())
+        };
+        assert_eq!(code, FINISH);
+        let memory = std::fs::File::open("/proc/self/mem").unwrap();
+        let mut copy = [0; 1000];
+        // An allocator may have given the page back.
+        let _ = memory.read_at(&mut copy, COPY.load(Ordering::Relaxed) as u64);
+        copy.into_iter().filter(|&byte| byte == PATTERN).count()
+    }
+    on_a_thread(|| {
+        if cfg!(target_env = "gnu") {
+            assert!(left() > 500, "without wiping it is there");
+        }
+        assert_eq!(set(0, 0, WIPE), 1);
+        assert_eq!(left(), 0);
+    });
+}
+
 #[test]
 fn the_used_part_of_a_stack_is_measured() {
     unsafe extern "C" fn measured(args: Data) -> c_int {
@@ -133,6 +170,29 @@ fn a_job_may_have_an_errno_of_its_own() {
             assert_eq!(start(&mut job, ptr::null_mut(), look, 0), (FINISH, Some(expected)));
             assert_eq!(*errno(), 78, "out of the job at its end");
         }
+    });
+}
+
+#[test]
+fn and_none_that_a_job_before_it_had() {
+    fn errno() -> &'static mut c_int {
+        // SAFETY: this thread's.
+        unsafe { &mut *common::errno::errno() }
+    }
+    unsafe extern "C" fn leaves_one(_: Data) -> c_int {
+        *errno() = 77;
+        0
+    }
+    on_a_thread(|| {
+        assert_eq!(set(0, 0, ERRNO), 1);
+        assert_eq!(run(leaves_one, 0), 0);
+        // By another way in, on the same stack.
+        let options = siding::job::Options::new().save_fp_control(true);
+        *errno() = 5;
+        let Ok(siding::job::Progress::Finished(seen)) = options.start(|| *errno()) else {
+            panic!("it does not pause")
+        };
+        assert_eq!(seen, 5);
     });
 }
 

@@ -177,28 +177,30 @@ fn without_a_reactor_descriptors_and_instants_are_errors_in_the_job() {
 /// It would be resumed again and again.
 #[test]
 fn a_pause_for_a_descriptor_that_a_reactor_cannot_wait_for_is_an_error() {
-    struct Broken;
+    struct Broken(io::ErrorKind);
     impl Reactor for Broken {
         fn ready(&self, _: RawFd, _: job::Interest) -> Waiting {
-            Box::pin(std::future::ready(Err(io::Error::from_raw_os_error(libc::EPERM))))
+            Box::pin(std::future::ready(Err(self.0.into())))
         }
 
         fn at(&self, _: Instant) -> Waiting {
             unreachable!("nobody waits for an instant")
         }
     }
-    let ctx = WaitCtx::new();
-    ctx.set_wait_fd(job::Key::from(1), 1).unwrap();
-    let options = Options::new().wait_ctx(ctx.clone());
-    let mut task = Hand::new(future::run_with(options, Broken, move || {
-        let failed = job::pause();
-        ctx.clear_fd(job::Key::from(1));
-        ctx.callback().unwrap().call();
-        (failed, job::pause())
-    }));
-    let result = task.poll();
-    let Poll::Ready(Ok(result)) = result else { panic!("{result:?}") };
-    assert_eq!(result, (Err(job::Cancelled), Ok(())), "only the one that failed");
+    for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported] {
+        let ctx = WaitCtx::new();
+        ctx.set_wait_fd(job::Key::from(1), 1).unwrap();
+        let options = Options::new().wait_ctx(ctx.clone());
+        let mut task = Hand::new(future::run_with(options, Broken(kind), move || {
+            let failed = job::pause();
+            ctx.clear_fd(job::Key::from(1));
+            ctx.callback().unwrap().call();
+            (failed, job::pause())
+        }));
+        let result = task.poll();
+        let Poll::Ready(Ok(result)) = result else { panic!("{result:?}") };
+        assert_eq!(result, (Err(job::Cancelled), Ok(())), "{kind:?}: only the one that failed");
+    }
 }
 
 #[test]

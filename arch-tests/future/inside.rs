@@ -41,6 +41,25 @@ fn a_future_that_is_ready_needs_no_job() {
     assert!(matches!(block_on(pending::<()>()), Err(WaitError::NotDriven)));
 }
 
+/// It would be polled again and again, and nobody else have a turn.
+#[test]
+fn a_future_that_wakes_itself_where_the_job_cannot_wait_is_an_error() {
+    let wakes_itself = || {
+        block_on(poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        }))
+    };
+    let Ok(Progress::Finished(alone)) = job::start(wakes_itself) else { panic!("it pauses") };
+    assert!(matches!(alone, Err(WaitError::NotDriven)), "{alone:?}");
+    let mut blocked = Hand::new(future::run(move || {
+        let _blocked = job::block_pause();
+        wakes_itself()
+    }));
+    let Poll::Ready(Ok(blocked)) = blocked.poll() else { panic!("it waits") };
+    assert!(matches!(blocked, Err(WaitError::Blocked)), "{blocked:?}");
+}
+
 #[test]
 fn in_a_job_of_a_scheduler() {
     let scheduler = Scheduler::new().unwrap();

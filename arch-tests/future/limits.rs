@@ -59,6 +59,39 @@ fn one_that_leaves_the_line_passes_its_call_on() {
 }
 
 #[test]
+fn a_change_of_the_limit_does_not_forget_who_waits() {
+    with_jobs(1, || {
+        let mut running = Hand::new(future::run(|| job::yield_now().unwrap()));
+        let mut waiting = parked();
+        assert!(running.poll().is_pending());
+        assert!(waiting.poll().is_pending());
+        job::init_thread(1, 0).unwrap();
+        let calls = waiting.woken();
+        if calls > 0 {
+            // It has looked whether that made room, and waits on.
+            assert!(waiting.poll().is_pending());
+        }
+        assert!(running.poll().is_ready());
+        assert_eq!(waiting.woken(), calls + 1);
+    });
+}
+
+#[test]
+fn a_higher_limit_or_none_calls_the_next_in_line() {
+    fn is_called_after(change: fn()) {
+        let (mut running, mut waiting) = (parked(), parked());
+        assert!(running.poll().is_pending());
+        assert!(waiting.poll().is_pending());
+        change();
+        assert_eq!(waiting.woken(), 1);
+        assert!(waiting.poll().is_pending());
+        assert_eq!(siding::stats().jobs.paused, 2, "it runs now");
+    }
+    with_jobs(1, || is_called_after(|| job::init_thread(2, 0).unwrap()));
+    with_jobs(1, || is_called_after(job::cleanup_thread));
+}
+
+#[test]
 fn a_thousand_futures_share_three_jobs() {
     with_jobs(3, || {
         let mut tasks: Vec<_> = (0..1000)

@@ -271,6 +271,26 @@ fn the_drop_of_the_last_handle_calls_a_driver_that_waits_for_it() {
     });
 }
 
+/// One that is used before it is dropped: no deadlock, for the job can go on.
+///
+/// Broken by a driver that does not take out the woken once more when it has found no handle
+/// (`scheduler::Core::collect`).
+#[test]
+fn where_no_handle_is_left_a_wake_has_come_before() {
+    check(3, || {
+        let driver = Driver::new();
+        let job = Job::driven(driver, 0);
+        let handle = job.handle();
+        let waking = thread::spawn(move || handle.wake());
+        let mut woken = driver.look();
+        if woken.is_empty() && driver.may_sleep() && !job.has_handles() {
+            woken = driver.look();
+            assert_eq!(woken, [0], "a deadlock, and the wake has come");
+        }
+        waking.join().unwrap();
+    });
+}
+
 /// A handle that wakes and is dropped leaves both to be seen.
 #[test]
 fn a_wake_by_the_last_handle_is_not_lost() {

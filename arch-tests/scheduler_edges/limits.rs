@@ -24,6 +24,13 @@ fn beyond_the_limit_spawning_fails_and_gives_the_closure_back() {
 }
 
 #[test]
+fn a_result_that_the_stack_cannot_hold_is_refused() {
+    let scheduler = Scheduler::new().unwrap();
+    let refused = scheduler.spawn(|| [0_u8; 200 << 10]).unwrap_err();
+    assert!(matches!(refused.error, StartError::Stack(StackError::TooSmall { .. })));
+}
+
+#[test]
 fn who_waits_for_room_can_spawn_any_number_of_jobs_and_never_exceeds_the_limit() {
     let scheduler = limited(3);
     let spawner = scheduler.spawner();
@@ -68,6 +75,27 @@ fn those_who_wait_for_room_go_on_in_turn() {
     assert!(!last.is_finished() && log.borrow().is_empty());
     (0..10).for_each(|_| _ = turn(&scheduler));
     assert_eq!(*log.borrow(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn another_wake_does_not_cost_a_waiter_its_turn() {
+    let scheduler = limited(4);
+    let (spawner, first) = (scheduler.spawner(), Rc::new(RefCell::new(None)));
+    let handle = Rc::clone(&first);
+    let body = move || {
+        *handle.borrow_mut() = wake_handle();
+        spawner.wait_for_room()?;
+        park()
+    };
+    scheduler.spawn(body).unwrap();
+    let (log, _jobs) = waiters(&scheduler, 2);
+    let last = scheduler.spawn(park).unwrap();
+    turn(&scheduler);
+    first.take().unwrap().wake();
+    turn(&scheduler);
+    assert!(last.cancel());
+    (0..10).for_each(|_| _ = turn(&scheduler));
+    assert!(log.borrow().is_empty(), "the first has gone on, and nobody has ended since");
 }
 
 #[test]

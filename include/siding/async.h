@@ -23,7 +23,8 @@ extern "C" {
 #ifndef OPENSSL_ASYNC_H
 
 /* What ASYNC_start_job() returns. */
-#define ASYNC_ERR 0     /* see the error queue, if there is a libcrypto */
+#define ASYNC_ERR 0     /* see the error queue, or siding_last_error(); *job is NULL if it
+                         * named no job, and otherwise as it was, the job unharmed */
 #define ASYNC_NO_JOBS 1 /* the limit is reached, or memory is short: try again later */
 #define ASYNC_PAUSE 2   /* *job is the paused job */
 #define ASYNC_FINISH 3  /* *ret is what the function returned; *job is NULL */
@@ -64,22 +65,24 @@ int ASYNC_is_capable(void);
 /*
  * Limits this thread to max_size jobs, paused ones included (0: no limit), and has init_size
  * of them ready, each of which takes a page of memory.
- * 1, or 0 if init_size > max_size or max_size > INT_MAX.
+ * 1, or 0 if init_size > max_size (even without a limit, as in OpenSSL) or max_size > INT_MAX.
  */
 int ASYNC_init_thread(size_t max_size, size_t init_size);
 /* Frees this thread's idle jobs and lifts its limit. Paused jobs stay usable. */
 void ASYNC_cleanup_thread(void);
 
 /*
- * With *job NULL: starts func with a copy of the size bytes at args (NULL if there are
- * none). Otherwise: goes on with the paused *job, ignoring ctx, func, args and size. On
+ * With *job NULL: starts func with a copy of the size bytes at args, aligned as by malloc
+ * (NULL if there are none). Otherwise: goes on with the paused *job, ignoring ctx, func, args and size. On
  * the thread that started the job. ret may be NULL.
  */
 int ASYNC_start_job(ASYNC_JOB **job, ASYNC_WAIT_CTX *ctx, int *ret, int (*func)(void *),
                     void *args, size_t size);
 /*
  * Returns to whoever started or resumed the current job; 1 when it is resumed. Without a
- * current job, or while pausing is blocked, 1 at once. 0 in a job that is cancelled.
+ * current job, or while pausing is blocked, 1 at once. 0 in a job that is cancelled; and if a
+ * Rust scheduler or future drives the job and cannot wait for a descriptor of its wait
+ * context: then this pause alone has failed.
  */
 int ASYNC_pause_job(void);
 

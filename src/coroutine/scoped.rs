@@ -73,13 +73,15 @@ impl<Input, Yield, Return> Scoped<'_, Input, Yield, Return> {
 /// If the coroutine is still suspended and cannot be unwound, because it keeps catching
 /// the unwinding, a value that it yields meanwhile panics when dropped, or the program is
 /// built with `panic = "abort"`: what it borrows is about to go away.
-pub fn scope<Input, Yield, Return, F, T>(
-    closure: F,
+pub fn scope<Input, Yield, Return, T>(
+    closure: impl FnOnce(&Yielder<Input, Yield>, Input) -> Return,
     body: impl FnOnce(Scoped<'_, Input, Yield, Return>) -> T,
-) -> Result<T, StackError>
-where
-    F: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
-{
+) -> Result<T, StackError> {
+    // For a type without a name.
+    const fn room<F, R>(_: &F) -> usize {
+        context::room::<F, R>()
+    }
+
     struct EndOnDrop<I, Y, R>(Coroutine<I, Y, R>);
     impl<I, Y, R> Drop for EndOnDrop<I, Y, R> {
         fn drop(&mut self) {
@@ -102,7 +104,7 @@ where
         }
     }
 
-    let context = pooled(StackConfig::DEFAULT, const { context::room::<F, Return>() })?;
+    let context = pooled(StackConfig::DEFAULT, room::<_, Return>(&closure))?;
     // SAFETY: the context is new, with room for the closure. This frame owns the coroutine and
     // ends it before it returns or unwinds; the body only ever sees a reference.
     let mut coroutine = EndOnDrop(unsafe { Coroutine::armed(context, closure) });

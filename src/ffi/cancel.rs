@@ -15,7 +15,7 @@ use super::start::fail;
 use super::{AsyncJob, FAILED, OK, guarded, waiting};
 use crate::job::handle::Handle;
 use crate::job::orphans::{self, GivenUp};
-use crate::job::{self, Callback, WaitCtx, WaitError};
+use crate::job::{self, Callback, WaitCtx, WaitError, woken};
 use crate::scheduler::{Scheduler, Turn};
 use crate::sys;
 use crate::sys::fd::AsyncFd;
@@ -188,6 +188,8 @@ pub extern "C" fn siding_orphans_fd() -> AsyncFd {
 pub extern "C" fn siding_orphans_poll() -> usize {
     guarded(0, || {
         let Some(scheduler) = scheduler() else { return 0 };
+        // A waker that was held up since before its job was given up knew of no other place.
+        woken::pass_on();
         settle(&scheduler);
         scheduler.live()
     })

@@ -165,7 +165,8 @@ impl Raw {
         let core = self.core();
         if let Some(ctx) = &*core.wait_ctx.borrow() {
             ctx.reset();
-            if let Outcome::Failed(_) = core.outcome.replace(Outcome::Ready) {
+            let outcome = core.outcome.replace(Outcome::Ready);
+            if matches!(outcome, Outcome::Failed(_) | Outcome::NoReactor) {
                 return Err(Cancelled);
             }
         }

@@ -365,7 +365,8 @@ unsafe fn c_entry(_: Word, entered: usize, link: *mut Link) -> Words {
         0
     };
     if current::get().is_some_and(|job| job.core().at_end.get() != AtEnd::Nothing) {
-        large.fill(0);
+        // `Args` has made room, and elements of none of it.
+        large.spare_capacity_mut().fill(MaybeUninit::zeroed());
         black_box(&large);
     }
     let word = ptr::without_provenance_mut(value as usize);

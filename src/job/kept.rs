@@ -40,6 +40,11 @@ impl Kept {
         self.any.set(fp);
         if fp {
             self.fp.set(Some(FpControl::read()));
+            // Of a job of C's that had them, on the same stack before.
+            #[cfg(feature = "capi")]
+            self.cxx.set(None);
+            #[cfg(feature = "capi")]
+            self.errno.set(None);
         }
     }
 

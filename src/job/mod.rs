@@ -98,6 +98,8 @@ pub(crate) use inbox::Inbox;
 #[cfg(feature = "future")]
 pub(crate) use line::Place;
 pub(crate) use queue::Queue;
+#[cfg(feature = "future")]
+pub(crate) use wait::can_wait;
 pub(crate) use wait::{can_pause, driven_wake_handle, wake_ticket};
 pub(crate) use wake::Ticket;
 
@@ -298,7 +300,8 @@ impl Options {
         }
     }
 
-    /// The stack to run on. Only jobs on the default one are recycled as a whole.
+    /// The stack to run on. Of jobs on another than the default one only the stack is kept
+    /// for reuse, so starting one takes longer.
     pub const fn stack(mut self, stack: StackConfig) -> Self {
         self.stack = stack;
         self

@@ -109,12 +109,13 @@ pub fn init_thread(max_size: usize, init_size: usize) -> Result<(), InvalidPoolS
             pool.shrink_to(max_size);
         }
         let exceeded = max_size != 0 && pool.total.get() > max_size;
-        pool.keep.set(if exceeded { 0 } else { pool.wanted.get() });
+        pool.keep.set(if exceeded || !nobody_waits() { 0 } else { pool.wanted.get() });
         while pool.total.get() < init_size {
             let Ok(job) = pool.create(pool.stack.get()) else { break };
             pool.free.borrow_mut().push(job);
         }
     });
+    call_who_waits();
     Ok(())
 }
 
@@ -128,6 +129,7 @@ pub fn cleanup_thread() {
         pool.keep.set(0);
         pool.shrink_to(0);
     });
+    call_who_waits();
 }
 
 /// The most recently freed job, or a new one.
@@ -153,11 +155,7 @@ pub(crate) fn set_options(stack: StackConfig, extras: u32) -> Result<(), StartEr
     unsafe { trial.free() };
     with(|pool| {
         if pool.stack.replace(stack) != stack {
-            while let Some(job) = pool.free.borrow_mut().pop() {
-                pool.total.set(pool.total.get() - 1);
-                // SAFETY: it was free, and is no longer in the pool.
-                unsafe { job.free() };
-            }
+            pool.shrink_to(0);
         }
         pool.extras.set(extras);
     });
@@ -206,8 +204,7 @@ fn keep_or_free(job: Raw) {
     if !kept.unwrap_or(false) {
         // SAFETY: the job has ended, and is not in the pool.
         unsafe { job.free() };
-        #[cfg(feature = "future")]
-        super::line::call();
+        call_who_waits();
     }
 }
 
@@ -216,6 +213,13 @@ fn keep_or_free(job: Raw) {
 #[cfg(feature = "future")]
 pub(super) fn keep_none() {
     with(|pool| pool.keep.set(0));
+}
+
+/// There may be a job to spare.
+#[inline(always)]
+fn call_who_waits() {
+    #[cfg(feature = "future")]
+    super::line::call();
 }
 
 fn nobody_waits() -> bool {

@@ -172,6 +172,14 @@ pub(crate) fn can_pause() -> Result<(), WaitError> {
     }
 }
 
+/// Whether this code could wait in the current job.
+#[cfg(feature = "future")]
+pub(crate) fn can_wait() -> Result<(), WaitError> {
+    can_pause()?;
+    let driven = core::here().is_some_and(|job| job.core().driven.get());
+    if driven { Ok(()) } else { Err(WaitError::NotDriven) }
+}
+
 /// As [`wake_handle`], if somebody acts on the job's waits.
 pub(crate) fn driven_wake_handle() -> Option<Wake> {
     core::here().filter(|job| job.core().driven.get()).map(|job| job.slot().handle())

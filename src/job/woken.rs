@@ -85,7 +85,7 @@ pub(super) fn take_over(handle: Handle) {
 }
 
 /// Wakes that wait here for jobs which somebody else drives by now go there.
-pub(super) fn pass_on() {
+pub(crate) fn pass_on() {
     let pass_on = |woken: &RefCell<Option<Woken>>| {
         if let Some(Woken { inbox, handles }) = &mut *woken.borrow_mut() {
             // The event stays as it is: it is for what is left.

@@ -181,7 +181,10 @@ impl<F, T> Packet<F, T> {
     /// The closure, if no worker has it yet. Afterwards none will run it.
     fn withdraw(&self) -> Option<F> {
         let mut stage = self.stage_for_job()?;
-        match std::mem::replace(&mut *stage, Stage::Gone) {
+        let before = std::mem::replace(&mut *stage, Stage::Gone);
+        // Before a result is dropped, which may run anything.
+        drop(stage);
+        match before {
             Stage::Waiting(closure) => Some(closure),
             _ => None,
         }

@@ -263,7 +263,7 @@ impl Core {
         T: 'static,
         F: FnOnce() -> T + 'static,
     {
-        let raw = match self.reserve(options, const { room::<(F, JoinHandle<T>), ()>() }) {
+        let raw = match self.reserve(options, const { room::<(F, JoinHandle<T>), T>() }) {
             Ok(raw) => raw,
             Err(error) => return Err(NotStarted { error, closure }),
         };
@@ -307,7 +307,13 @@ impl Core {
             // a late event or an old timer would keep our descriptor readable.
         } else if busy || self.inbox.may_sleep() {
             if timeout.is_none() && !self.can_wake() {
-                return Err(RunError::Deadlock(self.live()));
+                // The last handle may have been used before it was dropped, after the look above.
+                self.inbox.awake();
+                self.take_woken();
+                return match self.queue.len() {
+                    0 => Err(RunError::Deadlock(self.live())),
+                    _ => Ok(()),
+                };
             }
             self.poll.wait(timeout, self.inbox).map_err(RunError::Io)?;
             let mut tasks = self.tasks.borrow_mut();

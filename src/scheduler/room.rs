@@ -72,11 +72,14 @@ impl Room {
         self.last.get()
     }
 
+    /// Where somebody stands. They are numbered in order.
+    fn place_of(&self, number: u64) -> Option<usize> {
+        self.waiters.borrow().binary_search_by_key(&number, |(number, _)| *number).ok()
+    }
+
     fn leave(&self, number: u64) {
-        let mut waiters = self.waiters.borrow_mut();
-        // They are numbered in order.
-        if let Ok(at) = waiters.binary_search_by_key(&number, |(number, _)| *number) {
-            waiters.remove(at);
+        if let Some(place) = self.place_of(number) {
+            self.waiters.borrow_mut().remove(place);
         }
     }
 
@@ -112,14 +115,18 @@ impl Spawner {
     ///
     /// See [`WaitError`].
     pub fn wait_for_room(&self) -> Result<(), WaitError> {
+        let mut waiting: Option<Waiting<'_>> = None;
         while let Some(core) = self.0.upgrade()
             && !core.has_room()
         {
-            let ticket = job::wake_ticket().ok_or(WaitError::NotDriven)?;
-            let waiting = Waiting { scheduler: &self.0, number: core.room.enter(ticket) };
+            // Another wake of the job's does not cost it its place.
+            if waiting.as_ref().is_none_or(|waiting| core.room.place_of(waiting.number).is_none()) {
+                let ticket = job::wake_ticket().ok_or(WaitError::NotDriven)?;
+                let number = core.room.enter(ticket);
+                waiting = Some(Waiting { scheduler: &self.0, number });
+            }
             drop(core);
             job::park()?;
-            drop(waiting);
         }
         Ok(())
     }
