@@ -6,6 +6,9 @@
 
 (($#)) || set -- "${COMPILED[@]}" "${COMPILED_WITH_STD[@]}" "$WINDOWS"
 
+# Of its own: nothing here is built for another step, which might hold the lock.
+export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/ci/systems
+
 # The assembly is for clang: one that knows all of these.
 export SDKROOT=/
 for target in "$@"; do
