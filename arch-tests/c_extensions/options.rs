@@ -149,12 +149,13 @@ fn the_used_part_of_a_stack_is_measured() {
     });
 }
 
+fn errno() -> &'static mut c_int {
+    // SAFETY: this thread's.
+    unsafe { &mut *common::errno::errno() }
+}
+
 #[test]
 fn a_job_may_have_an_errno_of_its_own() {
-    fn errno() -> &'static mut c_int {
-        // SAFETY: this thread's.
-        unsafe { &mut *common::errno::errno() }
-    }
     unsafe extern "C" fn look(_: Data) -> c_int {
         *errno() = 77;
         ASYNC_pause_job();
@@ -175,10 +176,6 @@ fn a_job_may_have_an_errno_of_its_own() {
 
 #[test]
 fn and_none_that_a_job_before_it_had() {
-    fn errno() -> &'static mut c_int {
-        // SAFETY: this thread's.
-        unsafe { &mut *common::errno::errno() }
-    }
     unsafe extern "C" fn leaves_one(_: Data) -> c_int {
         *errno() = 77;
         0

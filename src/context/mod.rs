@@ -426,8 +426,8 @@ where
 }
 
 /// Calls the closure in the slot and leaves its result there. On the inside of the catch, so that
-/// large ones are moved no more than needed; and not in the frame of `entry`, which needs no room
-/// for a closure that is only dropped.
+/// large ones are moved no more than needed; and, unoptimized, not in the frame of `entry`, which
+/// needs no room for a closure that is only dropped.
 ///
 /// # Safety
 /// Called once, with a closure in the slot.
