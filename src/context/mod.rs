@@ -407,15 +407,18 @@ where
             // What has not begun needs no unwinding, so this works with `panic = "abort"` too.
             // SAFETY: `arm` put the closure there, and it is not run.
             unsafe { slot.cast::<F>().drop_in_place() };
+            false
         } else {
             // SAFETY: `arm` put the closure there.
             unsafe { run(slot, word, tag, control) };
+            true
         }
     });
+    // Not the tag again: what is kept for the end is in the way of every switch in between.
     match caught {
-        Ok(()) if tag != tag::UNWIND => {}
+        Ok(true) => {}
         // SAFETY: the closure has left the slot.
-        caught => return unsafe { panicked(slot.cast(), caught) },
+        caught => return unsafe { panicked(slot.cast(), caught.err()) },
     }
     // SAFETY: `run` has written it.
     let result = unsafe { slot.cast::<ManuallyDrop<R>>().as_ref() };
@@ -453,8 +456,8 @@ unsafe fn run<X, F, R>(
 /// The slot has room for a payload, and nothing else is there.
 #[cold]
 #[inline(never)]
-unsafe fn panicked(slot: NonNull<Payload>, caught: Result<(), Payload>) -> Words {
-    let payload = caught.err().unwrap_or_else(unwinding::forced);
+unsafe fn panicked(slot: NonNull<Payload>, payload: Option<Payload>) -> Words {
+    let payload = payload.unwrap_or_else(unwinding::forced);
     // SAFETY: by this function's contract.
     unsafe { slot.write(payload) };
     Words { word: Word::new(slot.cast().as_ptr()), tag: tag::PANICKED }

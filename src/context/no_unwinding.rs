@@ -25,7 +25,7 @@ pub(crate) fn go_on_panicking(_: Payload) -> ! {
 /// Runs `f`. A program may unwind all the same, and must not through the trampoline: a second
 /// panic ends it.
 #[inline(always)]
-pub(super) fn catch(f: impl FnOnce()) -> Result<(), Payload> {
+pub(super) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Payload> {
     struct End;
     impl Drop for End {
         fn drop(&mut self) {
@@ -33,7 +33,7 @@ pub(super) fn catch(f: impl FnOnce()) -> Result<(), Payload> {
         }
     }
     let end = End;
-    f();
+    let value = f();
     mem::forget(end);
-    Ok(())
+    Ok(value)
 }

@@ -33,6 +33,6 @@ pub(crate) fn go_on_panicking(payload: Payload) -> ! {
 
 /// Runs `f`, and no panic gets out.
 #[inline(always)]
-pub(super) fn catch(f: impl FnOnce()) -> Result<(), Payload> {
+pub(super) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Payload> {
     panic::catch_unwind(AssertUnwindSafe(f))
 }
