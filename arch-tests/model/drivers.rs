@@ -80,7 +80,7 @@ pub struct Job(&'static Slot);
 impl Job {
     /// `Raw::slot`, of a job that a future drives.
     pub fn awaited() -> Self {
-        let slot = Slot::take();
+        let slot = Slot::take().unwrap();
         slot.connect(None, 0);
         Job(slot)
     }

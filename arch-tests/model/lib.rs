@@ -10,6 +10,9 @@
 //! signals that interrupt a waker or driver on its own thread, are not modelled.
 
 pub mod drivers;
+#[allow(dead_code)]
+#[path = "../../src/job/free.rs"]
+mod free;
 // Some of it is only for others than the drivers here.
 #[allow(dead_code)]
 #[path = "../../src/job/inbox.rs"]
@@ -23,6 +26,13 @@ mod wake;
 /// As without the feature of that name.
 mod trace {
     pub(crate) fn woken() {}
+}
+
+/// What loom's statics are made by, anew for each order.
+impl<T> Default for free::Free<T> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Runs `model` in every order; if told so, but for those with more than so many preemptions,

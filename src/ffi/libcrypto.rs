@@ -13,6 +13,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::sys;
+use crate::try_box::try_box;
 
 /// Errors by OpenSSL's numbers; those from 0x40000 on are not the ASYNC library's own and
 /// carry its flag bits.
@@ -82,7 +83,7 @@ pub(super) fn look() -> Option<&'static Functions> {
     if loads != 0 && LOADS.swap(loads, Ordering::Relaxed) == loads {
         return None;
     }
-    let found = Box::leak(Box::new(find()?));
+    let found = Box::leak(try_box(find()?).ok()?);
     FUNCTIONS.store(found, Ordering::Release);
     Some(found)
 }

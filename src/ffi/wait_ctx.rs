@@ -35,7 +35,13 @@ impl Deref for Borrowed {
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_WAIT_CTX_new() -> *mut AsyncWaitCtx {
     libcrypto::look();
-    guarded(ptr::null_mut(), || ManuallyDrop::new(WaitCtx::new()).as_ptr().cast())
+    guarded(ptr::null_mut(), || match WaitCtx::try_new() {
+        Ok(ctx) => ManuallyDrop::new(ctx).as_ptr().cast(),
+        Err(_) => {
+            libcrypto::raise(Reason::MallocFailure);
+            ptr::null_mut()
+        }
+    })
 }
 
 /// `ASYNC_WAIT_CTX_free`.

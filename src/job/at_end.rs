@@ -50,8 +50,11 @@ impl Raw {
             let depth = unsafe { stack::depth(stack.clone()) };
             let mut deepest = hold();
             let deepest = deepest.get_or_insert_default();
-            let mark = deepest.entry(self.core().function.get()).or_default();
-            *mark = depth.max(*mark);
+            // Without memory for it, it is not noted.
+            if deepest.try_reserve(1).is_ok() {
+                let mark = deepest.entry(self.core().function.get()).or_default();
+                *mark = depth.max(*mark);
+            }
         }
         // SAFETY: the job has ended.
         unsafe { stack::wipe(stack) };

@@ -20,6 +20,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::at_end::AtEnd;
 use super::core::{Back, Core, Raw};
+use super::free::Free;
 use super::wait_ctx::WaitCtx;
 use super::{CancelMode, StartError, current, pool, trace};
 use crate::context::{self, Control, Landed, Then, Words, tag};
@@ -78,14 +79,9 @@ const CHUNK: usize = 1 << 10;
 /// Chunks of entries, made as needed.
 static TABLE: [AtomicPtr<Entry>; (1 << INDEX_BITS) / CHUNK] =
     [const { AtomicPtr::new(ptr::null_mut()) }; (1 << INDEX_BITS) / CHUNK];
-static FREE: Mutex<Free> = Mutex::new(Free { entries: Vec::new(), chunks: 0 });
+static FREE: Mutex<Free<Entry>> = Mutex::new(Free::new());
 
-pub(super) struct Free {
-    entries: Vec<&'static Entry>,
-    chunks: usize,
-}
-
-pub(super) fn hold() -> MutexGuard<'static, Free> {
+pub(super) fn hold() -> MutexGuard<'static, Free<Entry>> {
     FREE.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
@@ -471,26 +467,21 @@ impl Entry {
         Some(entry)
     }
 
-    /// An entry that no job has; `None` when the table is full.
+    /// An entry that no job has; `None` when the table is full, or there is no memory for more.
     fn take() -> Option<&'static Entry> {
         let mut free = hold();
-        if free.entries.is_empty() {
-            let chunk = free.chunks;
-            let place = TABLE.get(chunk)?;
-            let entries: Box<[Entry]> =
-                (0..CHUNK).map(|at| Entry::new(chunk * CHUNK + at)).collect();
-            let entries = Box::leak(entries);
-            place.store(entries.as_mut_ptr(), Ordering::Release);
-            free.entries.extend(entries.iter().rev());
-            free.chunks += 1;
+        if free.is_empty() {
+            let place = TABLE.get(free.made() / CHUNK)?;
+            let entries = free.make(CHUNK, Entry::new).ok()?;
+            place.store(entries.as_ptr().cast_mut(), Ordering::Release);
         }
-        free.entries.pop()
+        free.pop()
     }
 
     /// Its job's memory is given back.
     pub(super) fn release(&'static self) {
         self.job.store(ptr::null_mut(), Ordering::Relaxed);
-        hold().entries.push(self);
+        hold().push(self);
     }
 
     fn new(index: usize) -> Self {
@@ -507,7 +498,7 @@ impl Entry {
 
 /// Looks at every entry there is.
 pub(super) fn each(mut look: impl FnMut(&'static Entry)) {
-    let chunks = hold().chunks;
+    let chunks = hold().made() / CHUNK;
     for first in &TABLE[..chunks] {
         let first = first.load(Ordering::Acquire);
         for at in 0..CHUNK {

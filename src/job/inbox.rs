@@ -7,6 +7,7 @@ use std::io;
 use std::ptr;
 use std::sync::atomic::Ordering;
 
+use super::free::Free;
 use super::sync::{AtomicPtr, AtomicU8, Mutex, MutexGuard};
 use super::trace;
 use super::wake::Slot;
@@ -29,9 +30,9 @@ const GONE: u8 = 3;
 
 /// Inboxes whose driver is gone. In a forked child, those of the parent lie among them;
 /// they are left alone, because the parent uses their events.
-static FREE: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());
+static FREE: Mutex<Free<Inbox>> = Mutex::new(Free::new());
 
-pub(super) fn hold() -> MutexGuard<'static, Vec<&'static Inbox>> {
+pub(super) fn hold() -> MutexGuard<'static, Free<Inbox>> {
     FREE.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
@@ -48,10 +49,15 @@ impl Inbox {
                 return Ok(inbox);
             }
         }
-        drop(free);
-        let event = EventFd::new()?;
-        let head = AtomicPtr::new(ptr::null_mut());
-        Ok(Box::leak(Box::new(Inbox { head, driver: AtomicU8::new(AWAKE), event, forks })))
+        let mut event = Some(EventFd::new()?);
+        let new = free.make(1, |_| Inbox {
+            head: AtomicPtr::new(ptr::null_mut()),
+            driver: AtomicU8::new(AWAKE),
+            event: event.take().expect("one inbox, one event"),
+            forks,
+        });
+        new.map_err(|_| io::ErrorKind::OutOfMemory)?;
+        Ok(free.pop().expect("just made"))
     }
 
     pub(crate) fn release(&'static self) {

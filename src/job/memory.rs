@@ -76,7 +76,7 @@ pub(super) fn context(config: StackConfig, core: Core) -> Result<Context<Core>, 
     let mut size = config.size;
     // SAFETY: as `set` was promised.
     let bottom = NonNull::new(unsafe { alloc(&mut size) }.cast::<u8>());
-    let bottom = bottom.ok_or_else(|| StackError::Map(std::io::ErrorKind::OutOfMemory.into()))?;
+    let bottom = bottom.ok_or(()).map_err(StackError::no_memory)?;
     Context::new(Foreign { bottom, size, free }, core)
 }
 
@@ -123,7 +123,11 @@ unsafe extern "C" fn siding_alloc(num: *mut usize) -> *mut c_void {
     *num = stack.size();
     let bottom = stack.bottom();
     let mut own = own();
-    own.get_or_insert_default().insert(bottom.addr(), stack);
+    let own = own.get_or_insert_default();
+    if own.try_reserve(1).is_err() {
+        return ptr::null_mut();
+    }
+    own.insert(bottom.addr(), stack);
     bottom.cast()
 }
 

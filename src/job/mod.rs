@@ -41,6 +41,7 @@ mod current;
 #[cfg(test)]
 mod debugger;
 mod fork;
+mod free;
 #[cfg(feature = "capi")]
 pub(crate) mod handle;
 mod inbox;

@@ -109,8 +109,9 @@ pub fn init_thread(max_size: usize, init_size: usize) -> Result<(), InvalidPoolS
             pool.shrink_to(max_size);
         }
         let exceeded = max_size != 0 && pool.total.get() > max_size;
-        pool.keep.set(if exceeded || !nobody_waits() { 0 } else { pool.wanted.get() });
-        while pool.total.get() < init_size {
+        let room = pool.make_room();
+        pool.keep.set(if exceeded || !nobody_waits() { 0 } else { room });
+        while pool.total.get() < init_size && pool.free.borrow().len() < room {
             let Ok(job) = pool.create(pool.stack.get()) else { break };
             pool.free.borrow_mut().push(job);
         }
@@ -253,9 +254,19 @@ impl Pool {
         let job = Raw::new(stack)?;
         self.total.set(self.total.get() + 1);
         if nobody_waits() {
-            self.keep.set(self.wanted.get());
+            self.keep.set(self.make_room());
         }
         Ok(job)
+    }
+
+    /// Room in the list for the free jobs that are wanted, or for as many as there is memory to
+    /// note: a job that ends must not need any.
+    fn make_room(&self) -> usize {
+        let wanted = self.wanted.get();
+        let mut free = self.free.borrow_mut();
+        let missing = wanted.saturating_sub(free.len());
+        let _ = free.try_reserve_exact(missing);
+        wanted.min(free.capacity())
     }
 
     /// Frees idle jobs until there are `total` in all, or no idle ones.

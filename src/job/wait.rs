@@ -1,5 +1,6 @@
 //! Waiting inside a job: pausing with a reason, for whoever resumes it to act on.
 
+use std::alloc::{self, Layout};
 use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
@@ -236,12 +237,18 @@ pub fn wait(wait: Wait) -> Result<(), WaitError> {
 impl Raw {
     /// The job's wake slot, which it has from the first time one is needed.
     pub(crate) fn slot(self) -> &'static Slot {
+        let no_memory = || alloc::handle_alloc_error(Layout::new::<Slot>());
+        self.try_slot().unwrap_or_else(no_memory)
+    }
+
+    /// The same, if there is memory for it.
+    pub(super) fn try_slot(self) -> Option<&'static Slot> {
         let core = self.core();
-        core.slot.get().unwrap_or_else(|| {
-            let slot = Slot::take();
+        core.slot.get().or_else(|| {
+            let slot = Slot::take()?;
             core.slot.set(Some(slot));
             slot.connect(core.driver.get(), core.token.get());
-            slot
+            Some(slot)
         })
     }
 }

@@ -24,6 +24,7 @@
 //! come from, and go back to, its handles.
 #![allow(unsafe_code)]
 
+use std::alloc::{self, Layout};
 use std::collections::TryReserveError;
 use std::ffi::c_void;
 use std::fmt;
@@ -34,6 +35,7 @@ use std::thread;
 
 use super::fork;
 use crate::sys::fd::AsyncFd;
+use crate::try_box::try_box;
 
 #[cfg_attr(not(feature = "capi"), allow(dead_code, reason = "it is for the C ABI"))]
 mod c_form;
@@ -174,15 +176,20 @@ pub(crate) type CleanupFn = unsafe extern "C" fn(*mut c_void, *const c_void, Asy
 impl WaitCtx {
     /// An empty context.
     pub fn new() -> Self {
-        let shared = Box::new(Shared {
+        Self::try_new().unwrap_or_else(|_| alloc::handle_alloc_error(Layout::new::<Shared>()))
+    }
+
+    /// The same, if there is memory for it.
+    pub(crate) fn try_new() -> Result<Self, TryReserveError> {
+        let shared = try_box(Shared {
             handles: AtomicUsize::new(1),
             changed: AtomicBool::new(false),
             shut: AtomicBool::new(false),
             kept: AtomicBool::new(false),
             state: Guarded::default(),
-        });
+        })?;
         fork::prepare();
-        WaitCtx(NonNull::from(Box::leak(shared)))
+        Ok(WaitCtx(NonNull::from(Box::leak(shared))))
     }
 
     /// Adds `fd`, to be polled for reading. Neither `key` nor `fd` is looked at: a key that

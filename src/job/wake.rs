@@ -13,10 +13,10 @@
 //! consumes it, so a wake that comes before the wait is not lost.
 
 use std::fmt;
-use std::iter;
 use std::ptr;
 use std::sync::atomic::Ordering;
 
+use super::free::Free;
 use super::inbox::Inbox;
 #[cfg(feature = "future")]
 use super::sync::AtomicWaker;
@@ -43,9 +43,9 @@ pub(crate) struct Slot {
 }
 
 /// Slots of jobs whose memory was given back.
-static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
+static FREE: Mutex<Free<Slot>> = Mutex::new(Free::new());
 
-pub(super) fn hold() -> MutexGuard<'static, Vec<&'static Slot>> {
+pub(super) fn hold() -> MutexGuard<'static, Free<Slot>> {
     FREE.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
@@ -67,14 +67,13 @@ pub(crate) struct Ticket {
 }
 
 impl Slot {
-    /// A slot from the free list, or new ones, never to be freed.
-    pub(super) fn take() -> &'static Slot {
+    /// A slot from the free list, or new ones, never to be freed; `None` without memory for them.
+    pub(super) fn take() -> Option<&'static Slot> {
         let mut free = hold();
         if free.is_empty() {
-            let new: Box<[Slot]> = iter::repeat_with(Slot::new).take(CHUNK).collect();
-            free.extend(Box::leak(new).iter());
+            free.make(CHUNK, |_| Slot::new()).ok()?;
         }
-        free.pop().expect("just filled")
+        free.pop()
     }
 
     fn new() -> Slot {
@@ -321,19 +320,19 @@ mod tests {
     #[test]
     fn a_slot_whose_job_ends_while_it_is_queued_is_recycled_when_it_is_taken_out() {
         let inbox = Inbox::take().unwrap();
-        let slot = Slot::take();
+        let slot = Slot::take().unwrap();
         slot.connect(Some(inbox), 7);
         slot.handle().wake();
         assert!(slot.end_job().is_none());
         inbox.drain(|token| panic!("{token} was woken"));
-        let is_free = |slot: &Slot| FREE.lock().unwrap().iter().any(|free| ptr::eq(*free, slot));
+        let is_free = |slot: &Slot| hold().has(slot);
         assert!(is_free(slot));
         inbox.release();
     }
 
     #[test]
     fn a_full_count_of_handles_neither_overflows_nor_is_counted_down() {
-        let slot = Slot::take();
+        let slot = Slot::take().unwrap();
         let wake = slot.handle();
         slot.state.fetch_or(HANDLES, Ordering::Relaxed);
         drop(wake.clone());

@@ -39,17 +39,18 @@ fn with<R>(f: impl FnOnce(&mut Woken) -> R) -> io::Result<R> {
 /// somebody else drives it.
 pub(crate) fn ticket(handle: Handle) -> Option<Ticket> {
     let job = handle::own(handle)?;
+    let slot = job.try_slot()?;
     if !job.has_driver() {
-        with(|woken| job.slot().connect(Some(woken.inbox), handle.number())).ok()?;
+        with(|woken| slot.connect(Some(woken.inbox), handle.number())).ok()?;
     }
-    Some(job.slot().ticket())
+    Some(slot.ticket())
 }
 
 /// The wake handle of the current job, if C has started it. One that was given up is driven by
 /// whoever took it over.
 pub(crate) fn own_ticket() -> Option<Ticket> {
     let handle = handle::running()?;
-    ticket(handle).or_else(|| Some(current::get()?.slot().ticket()))
+    ticket(handle).or_else(|| Some(current::get()?.try_slot()?.ticket()))
 }
 
 /// The next paused job of this thread that was woken, each once.

@@ -54,6 +54,14 @@ pub enum StackError {
     ShadowStack,
 }
 
+#[cfg(feature = "std")]
+impl StackError {
+    /// What an allocation that failed comes to.
+    pub(crate) fn no_memory<E>(_: E) -> Self {
+        StackError::Map(io::ErrorKind::OutOfMemory.into())
+    }
+}
+
 impl fmt::Display for StackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

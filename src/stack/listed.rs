@@ -4,10 +4,12 @@
 //! block of each stack by its looks. So jobs need no list, and pay for none. Its nodes are
 //! never freed, only used again, and there is no lock for a fork to leave taken.
 
+use std::collections::TryReserveError;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 
 use super::region::Region;
+use crate::try_box::try_box;
 
 /// One slab, or none if `start` is at most [`CLAIMED`]. The debugger knows the layout.
 #[derive(Debug)]
@@ -27,12 +29,12 @@ const FREE: usize = 0;
 const CLAIMED: usize = 1;
 
 /// Puts a slab into the list; [`Listed::take_out`] ends that.
-pub(super) fn list(region: &Region) -> &'static Listed {
-    let node = claim().unwrap_or_else(append);
+pub(super) fn list(region: &Region) -> Result<&'static Listed, TryReserveError> {
+    let node = claim().map_or_else(append, Ok)?;
     node.stride.store(region.stride(), Relaxed);
     node.count.store(region.count(), Relaxed);
     node.start.store(region.start(), Release);
-    node
+    Ok(node)
 }
 
 impl Listed {
@@ -54,14 +56,14 @@ fn claim() -> Option<&'static Listed> {
     None
 }
 
-fn append() -> &'static Listed {
+fn append() -> Result<&'static Listed, TryReserveError> {
     let nothing = || AtomicUsize::new(0);
-    let node = Box::leak(Box::new(Listed {
+    let node = Box::leak(try_box(Listed {
         start: AtomicUsize::new(CLAIMED),
         stride: nothing(),
         count: nothing(),
         next: ptr::null(),
-    }));
+    })?);
     let at: *mut Listed = node;
     let mut head = LISTED.load(Relaxed);
     loop {
@@ -69,7 +71,7 @@ fn append() -> &'static Listed {
         unsafe { (*at).next = head };
         match LISTED.compare_exchange_weak(head, at, Release, Relaxed) {
             // SAFETY: leaked above.
-            Ok(_) => return unsafe { &*at },
+            Ok(_) => return Ok(unsafe { &*at }),
             Err(now) => head = now,
         }
     }

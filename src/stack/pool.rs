@@ -205,6 +205,7 @@ impl Pool {
                 let same = self.classes.iter().position(|class| class.config == pages);
                 let at = same.unwrap_or(self.classes.len());
                 if same.is_none() {
+                    self.classes.try_reserve(1).map_err(StackError::no_memory)?;
                     self.classes.push(Class::new(pages));
                 }
                 self.classes[at].asked = config;
@@ -214,12 +215,16 @@ impl Pool {
         Ok(self.last)
     }
 
-    /// Takes a stack back, unless it belongs to another thread.
+    /// Takes a stack back, unless it belongs to another thread or there is no memory to note it.
     #[inline]
     fn put(&mut self, stack: &mut Option<Taken>) {
-        if let Some(stack) = stack.take_if(|stack| stack.owner().0 == self.id) {
-            let class = &mut self.classes[stack.owner().1];
-            class.idle.push(stack);
+        if let Some(owned) = stack.take_if(|stack| stack.owner().0 == self.id) {
+            let class = &mut self.classes[owned.owner().1];
+            if class.idle.try_reserve(1).is_err() {
+                *stack = Some(owned);
+                return;
+            }
+            class.idle.push(owned);
             if class.idle.len() > self.limit {
                 class.release(self.limit / 2);
             }
@@ -266,6 +271,7 @@ impl Class {
             }
             if !self.collect() {
                 let size = self.next_size(wanted);
+                self.slabs.try_reserve(1).map_err(StackError::no_memory)?;
                 self.slabs.push(OwnedSlab::new(self.config, size, owner)?);
             }
         }
@@ -284,6 +290,8 @@ impl Class {
     fn reserve(&mut self, wanted: usize, owner: (u64, usize)) -> Result<(), StackError> {
         let missing = wanted.saturating_sub(self.idle.len());
         let mut stacks = Vec::new();
+        stacks.try_reserve_exact(missing).map_err(StackError::no_memory)?;
+        self.idle.try_reserve(missing).map_err(StackError::no_memory)?;
         let mut outcome = Ok(());
         while stacks.len() < missing {
             match self.take_cold(owner, missing - stacks.len()) {
@@ -333,16 +341,19 @@ impl Class {
         self.drop_empty(spare);
     }
 
-    /// Returns all but the `keep` warmest idle stacks to their slabs.
+    /// Returns all but the `keep` warmest idle stacks to their slabs. Allocates nothing: it is
+    /// what helps where there is no memory.
     fn cool(&mut self, keep: usize) {
-        let surplus = self.idle.len().saturating_sub(keep);
-        let mut stacks: Vec<Taken> = self.idle.drain(..surplus).collect();
-        stacks.sort_unstable();
-        for same in stacks.chunk_by(Taken::is_neighbour) {
-            let at = self.position(&same[0]);
-            self.slabs[at].put_back(same);
-            self.full = self.full.min(at);
+        let Class { idle, slabs, full, .. } = self;
+        let surplus = idle.len().saturating_sub(keep);
+        idle[..surplus].sort_unstable();
+        for same in idle[..surplus].chunk_by(Taken::is_neighbour) {
+            let at = slabs.iter().position(|slab| slab.has(&same[0]));
+            let at = at.expect("the slab of an idle stack is there");
+            slabs[at].put_back(same);
+            *full = at.min(*full);
         }
+        idle.drain(..surplus);
     }
 
     /// Unmaps the slabs of which nothing is in use, but for the `spare` oldest.

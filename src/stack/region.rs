@@ -114,7 +114,7 @@ impl Region {
     }
 
     /// Gives the memory of idle stacks back to the system; their guards stay.
-    pub(super) fn discard(&self, stacks: impl Iterator<Item = usize>) {
+    pub(super) fn discard(&self, stacks: impl ExactSizeIterator<Item = usize>) {
         let locked = self.config.has(StackConfig::LOCK);
         let advice = if locked { Advice::DiscardLocked } else { Advice::Discard };
         // Where that fails, the memory stays: no harm done.
@@ -122,7 +122,7 @@ impl Region {
     }
 
     /// Touches the highest page of some stacks, where all of them start.
-    pub(super) fn populate(&self, stacks: impl Iterator<Item = usize>) {
+    pub(super) fn populate(&self, stacks: impl ExactSizeIterator<Item = usize>) {
         let page = sys::page_size();
         let tops = stacks.map(|i| self.body(i).end - page..self.body(i).end);
         // Where that fails, the first use does it.

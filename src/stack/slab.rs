@@ -12,6 +12,7 @@ use super::guard::GuardMode;
 use super::listed::{self, Listed};
 use super::region::Region;
 use super::{StackConfig, StackError, stats};
+use crate::try_box::try_box;
 
 /// Bytes by which tops are staggered: page-aligned tops would put the hot line of every
 /// stack into one L1 set. In sequence, so that the prefetcher can follow.
@@ -27,7 +28,7 @@ struct Slab {
     listed: &'static Listed,
     /// The pool it belongs to, and the class in there.
     owner: (u64, usize),
-    places: Box<[Place]>,
+    places: Vec<Place>,
     /// A [`Ledger`].
     returned: AtomicU64,
 }
@@ -184,16 +185,17 @@ impl OwnedSlab {
                 other => break other?,
             }
         };
+        let mut places = Vec::new();
+        places.try_reserve_exact(count).map_err(StackError::no_memory)?;
+        let listed = listed::list(&region).map_err(StackError::no_memory)?;
         stats::slab_mapped();
         let returned = AtomicU64::new(Ledger::EMPTY.pack());
-        let listed = listed::list(&region);
-        let slab = Box::new(Slab { region, listed, owner, places: Box::default(), returned });
-        let slab = Box::into_raw(slab);
-        let at = NonNull::new(slab).expect("a box is somewhere");
+        let slab = try_box(Slab { region, listed, owner, places, returned });
+        let at = NonNull::from(Box::leak(slab.map_err(StackError::no_memory)?));
         let place = |index| Place { slab: at, index, next: AtomicU32::new(END) };
-        let places = (0..count as u32).map(place).collect();
         // SAFETY: nobody else has the pointer yet.
-        unsafe { (*slab).places = places };
+        let places = unsafe { &mut (*at.as_ptr()).places };
+        places.extend((0..count as u32).map(place));
         Ok(OwnedSlab { slab: at, head: END, fresh: 0, prepared: 0, free: count })
     }
 

@@ -40,9 +40,13 @@ impl Mapping {
     pub(crate) fn advise_all(
         &self,
         advice: Advice,
-        ranges: impl Iterator<Item = Range<usize>>,
+        mut ranges: impl ExactSizeIterator<Item = Range<usize>>,
     ) -> io::Result<()> {
-        let mut parts: Vec<libc::iovec> = ranges.map(|range| self.part(&range)).collect();
+        let mut parts: Vec<libc::iovec> = Vec::new();
+        if parts.try_reserve_exact(ranges.len()).is_err() {
+            return ranges.try_for_each(|range| self.advise(advice, range));
+        }
+        parts.extend(ranges.map(|range| self.part(&range)));
         // What the batch call leaves or refuses is done one by one, which also says why.
         let done = system::advise_batched(advice, &mut parts);
         parts[done..].iter().try_for_each(|part| system::advise(advice, part))

@@ -58,7 +58,7 @@ impl Mapping {
     pub(crate) fn advise_all(
         &self,
         advice: Advice,
-        mut ranges: impl Iterator<Item = Range<usize>>,
+        mut ranges: impl ExactSizeIterator<Item = Range<usize>>,
     ) -> io::Result<()> {
         ranges.try_for_each(|range| self.advise(advice, range))
     }
