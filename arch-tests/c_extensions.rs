@@ -11,8 +11,15 @@ mod common;
 mod api;
 #[path = "c_extensions/cancel.rs"]
 mod cancel;
+// It needs many children a test, which Windows does not have.
+#[cfg(unix)]
+#[path = "common/heap.rs"]
+mod heap;
 #[path = "c_extensions/lifecycle.rs"]
 mod lifecycle;
+#[cfg(unix)]
+#[path = "c_extensions/memory.rs"]
+mod memory;
 #[path = "c_extensions/options.rs"]
 mod options;
 #[path = "c_extensions/run.rs"]

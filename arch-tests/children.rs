@@ -9,6 +9,9 @@ mod common;
 mod faults;
 #[cfg(all(feature = "scheduler", unix))]
 mod forks;
+#[cfg(all(feature = "scheduler", target_os = "linux"))]
+#[path = "common/heap.rs"]
+mod heap;
 #[cfg(all(feature = "scheduler", unix))]
 mod lifecycle;
 #[cfg(all(feature = "scheduler", target_os = "linux"))]

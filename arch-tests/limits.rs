@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "sets limits, in children")]
 
 mod clock;
+mod heap;
 pub mod seccomp;
 
 use std::fs;

@@ -1,6 +1,7 @@
 //! What Linux and Android do in ways of their own. `bsd.rs` has the same functions.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -37,8 +38,10 @@ pub(crate) fn max_map_count() -> Option<usize> {
     if cfg!(miri) {
         return None;
     }
-    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?;
-    text.trim().parse().ok()
+    // No `String`: it is read when there may be no memory.
+    let mut text = [0; 32];
+    let len = File::open("/proc/sys/vm/max_map_count").ok()?.read(&mut text).ok()?;
+    str::from_utf8(&text[..len]).ok()?.trim().parse().ok()
 }
 
 /// `Documentation/arch/riscv/zicfiss.rst` of the kernel's.
