@@ -32,8 +32,6 @@ mod context;
 pub mod ffi;
 #[cfg(feature = "std")]
 mod sys;
-#[cfg(feature = "std")]
-mod try_box;
 
 #[cfg(feature = "std")]
 pub use stats::{Jobs, Stats, stats};

@@ -13,7 +13,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::sys;
-use crate::try_box::try_box;
+use crate::sys::try_box;
 
 /// Errors by OpenSSL's numbers; those from 0x40000 on are not the ASYNC library's own and
 /// carry its flag bits.

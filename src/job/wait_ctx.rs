@@ -35,7 +35,7 @@ use std::thread;
 
 use super::fork;
 use crate::sys::fd::AsyncFd;
-use crate::try_box::try_box;
+use crate::sys::try_box;
 
 #[cfg_attr(not(feature = "capi"), allow(dead_code, reason = "it is for the C ABI"))]
 mod c_form;

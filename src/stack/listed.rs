@@ -9,7 +9,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 
 use super::region::Region;
-use crate::try_box::try_box;
+use crate::sys::try_box;
 
 /// One slab, or none if `start` is at most [`CLAIMED`]. The debugger knows the layout.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::guard::GuardMode;
 use super::listed::{self, Listed};
 use super::region::Region;
 use super::{StackConfig, StackError, stats};
-use crate::try_box::try_box;
+use crate::sys::try_box;
 
 /// Bytes by which tops are staggered: page-aligned tops would put the hot line of every
 /// stack into one L1 set. In sequence, so that the prefetcher can follow.

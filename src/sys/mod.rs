@@ -1,4 +1,5 @@
-//! The kernel boundary: every call of libc, memmap2 and windows-sys, made safe.
+//! The kernel boundary: every call of libc, memmap2 and windows-sys, made safe; and the heap's
+//! refusals.
 //! No policy, no retries beyond EINTR.
 //!
 //! # Safety
@@ -37,6 +38,7 @@ mod symbols;
 #[cfg_attr(not(any(target_os = "linux", target_os = "android", windows)), path = "bsd.rs")]
 #[cfg(not(windows))]
 mod system;
+mod try_box;
 #[cfg(all(feature = "capi", windows))]
 pub(crate) mod watch;
 #[cfg(windows)]
@@ -56,6 +58,7 @@ pub(crate) use symbols::{file_of, is_bound_to_us, symbol, symbol_of};
 pub(crate) use os::{Errno, keep_last_error};
 pub(crate) use os::{at_fork, errno, set_errno, thread_is_ending};
 pub(crate) use system::{Event, EventFd, max_map_count, thread_number};
+pub(crate) use try_box::try_box;
 
 /// What `ask` says, which is never zero and always the same. Threads may ask at the same
 /// time: there is no lock that the child of a fork could find taken.

@@ -1,5 +1,4 @@
 //! A box, or an error where there is no memory for it: `Box::try_new`, which only nightly has.
-#![allow(unsafe_code)]
 
 use std::collections::TryReserveError;
 
