@@ -203,7 +203,8 @@ mod memory {
             limit(Resource::Memory, (pages * page + (64 << 20)) as libc::rlim_t);
             let (mut jobs, error) = as_many_as_possible();
             let StartError::Stack(StackError::Map(error)) = error else { panic!("{error}") };
-            assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+            // The kernel's refusal or the heap's, whichever came first.
+            assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
             assert!(jobs.len() > 100, "{}", jobs.len());
             // The place of one is enough for another, ...
             let last = jobs.pop().unwrap();
@@ -237,8 +238,7 @@ mod memory {
                 // SAFETY: a fresh mapping.
                 unsafe { libc::mmap(ptr::null_mut(), page, protection, flags, -1, 0) }
             };
-            let more: Vec<_> =
-                (0..1000).map(one_more).take_while(|at| *at != libc::MAP_FAILED).collect();
+            let more = (0..1000).map(one_more).take_while(|at| *at != libc::MAP_FAILED).count();
             // Some systems allow a billion.
             if exhausted {
                 let config = StackConfig::with_size(48 << 10);
@@ -248,8 +248,8 @@ mod memory {
                 else {
                     panic!("{error}")
                 };
-                assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
-                assert!(more.len() < 1000);
+                assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+                assert!(more < 1000);
                 // SAFETY: nobody uses it.
                 assert_eq!(unsafe { libc::munmap(map, size) }, 0);
                 start().unwrap();
@@ -281,13 +281,14 @@ fn system_calls_that_are_interrupted_all_the_time_change_nothing() {
                     thread::sleep(Duration::from_micros(500));
                 }
             });
-            for _ in 0..10 {
+            let mut rounds = 0;
+            while rounds < 10 || SIGNALS.load(Relaxed) <= 10 {
                 all_is_well();
                 a_conversation();
+                rounds += 1;
             }
             done.store(1, Relaxed);
         });
-        assert!(SIGNALS.load(Relaxed) > 10, "{SIGNALS:?}");
     });
 }
 

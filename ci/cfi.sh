@@ -12,7 +12,7 @@ wanted=${CFI_MUTANTS:-all}
 
 # Several architectures side by side.
 if (($# > 1)); then
-    printf '%s\n' "$@" | xargs -P "$(nproc)" -n 1 "$0"
+    printf '%s\n' "$@" | xargs -P "$(processors)" -n 1 "$0"
     exit
 fi
 

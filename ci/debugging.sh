@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 mkfifo "$work/input"
 program='' pid='' core='' untested=no
 pattern=$(</proc/sys/kernel/core_pattern)
-ulimit -c unlimited
+ulimit -c unlimited || die "no core dumps are allowed here: raise the hard limit of core files"
 
 # Starts a program that says "ready" and then waits for a line.
 begin() { # <program> [environment ...]
@@ -18,11 +18,11 @@ begin() { # <program> [environment ...]
     (cd "$work" && exec env "$@" "$program") <"$work/input" >"$work/output" &
     pid=$!
     exec 3>"$work/input"
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < 600; i++)); do
         ! grep -q ready "$work/output" || return 0
         sleep 0.1
     done
-    die "$program is not ready after 10 s"
+    die "$program is not ready after a minute"
 }
 
 end() {

@@ -54,6 +54,20 @@ arch_of() { # <target>
     esac
 }
 
+# What programs print is read here, in English and with decimal points.
+export LC_ALL=C.UTF-8
+
+# How many processors we may use: a container may have fewer than it sees. Each is to have 2 GiB.
+processors() {
+    local count quota=max period=1 memory
+    count=$(nproc)
+    [[ ! -r /sys/fs/cgroup/cpu.max ]] || read -r quota period </sys/fs/cgroup/cpu.max
+    [[ $quota == max ]] || ((count * period <= quota)) || count=$(((quota + period - 1) / period))
+    memory=$(awk '$1 == "MemAvailable:" { print int($2 / 2097152) }' /proc/meminfo)
+    ((count <= memory)) || count=$memory
+    echo $((count > 0 ? count : 1))
+}
+
 export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 

@@ -10,7 +10,8 @@ quick=no
 cargo fmt --all --check -- --color=never || die "not formatted: run cargo fmt"
 
 # Scripts are what git knows (or would add) by that name or with a shell in the first line.
-mapfile -t files < <(git ls-files --cached --others --exclude-standard)
+known=$(git ls-files --cached --others --exclude-standard)
+mapfile -t files <<<"$known"
 scripts=()
 for file in "${files[@]}"; do
     [[ -f $file ]] || continue

@@ -102,7 +102,7 @@ serve() { # <certificate> <option ...>
         -Verify 1 -CAfile "$work/$name.crt" -verify_return_error "$@" <&3 >"$work/server" &
     server=$!
     children=("$server")
-    for _ in {1..100}; do
+    for _ in {1..600}; do
         port=$(sed -n "s/^ACCEPT .*:\([0-9]*\)$/\1/p" "$work/server" 2>/dev/null || true)
         [[ -z $port ]] || return 0
         sleep 0.1

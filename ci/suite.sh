@@ -6,8 +6,9 @@
 . ci/cargo.sh
 target=${1:?target} variant=${2:?variant}
 
-# How long the tests of one run may take before something must be hanging.
-LIMIT=600
+# How long the tests of one run may take before something must be hanging, in seconds; cargo may
+# have to wait for another variant to be built.
+LIMIT=900
 
 cargo=(--package siding --tests --features capi --target "$target") flags=()
 case $variant in

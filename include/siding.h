@@ -107,7 +107,8 @@ typedef struct siding_wake_st {
     uint64_t generation;
 } siding_wake_t;
 
-/* The wake handle of a live job of this thread; of the current one, if job is NULL. */
+/* The wake handle of a live job of this thread; of the current one, if job is NULL. Fails for
+ * want of memory, too, or of a descriptor (0xC0100). */
 int siding_get_wake(ASYNC_JOB *job, siding_wake_t *wake);
 
 /* Says that a job can go on: its thread finds it by siding_next_woken(). From any thread
@@ -139,7 +140,7 @@ typedef struct siding_stats_st {
     uint64_t adopted;       /* ever */
     uint64_t drained;       /* cancelled jobs that have ended, ever */
     uint64_t refused_limit; /* starts answered ASYNC_NO_JOBS because of max_size, ever */
-    uint64_t refused_stack; /* the same because no stack was to be had */
+    uint64_t refused_stack; /* the same because of memory: no stack was to be had */
     uint64_t pool;          /* jobs of this thread, free ones included */
     uint64_t pool_free;     /* free ones */
     uint64_t stacks;        /* stacks of this thread in use */
@@ -167,7 +168,7 @@ int siding_report_overflows(void);
  *      103  ASYNC_init_thread(): sizes that do not fit each other
  *  0x80109  in a job: it was cancelled, or its descriptor cannot be waited for
  *  0x8010C  the thread has a hardware shadow stack
- *  0xC0100  no memory
+ *  0xC0100  no memory, or no descriptor
  *  0xC0102  an argument is NULL
  *  0xC0103  no paused job of this thread has that handle; or a flag or mode is not known */
 uint32_t siding_last_error(void);

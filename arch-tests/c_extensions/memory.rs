@@ -3,6 +3,7 @@
 
 use std::ffi::c_int;
 use std::ptr;
+use std::thread;
 
 use super::api::*;
 use crate::heap;
@@ -68,6 +69,19 @@ fn conversation() -> (bool, usize, usize, usize) {
 unsafe extern "C" fn pause_once(args: Data) -> c_int {
     assert!(args.is_null());
     ASYNC_pause_job()
+}
+
+#[test]
+fn a_job_that_was_adopted_ends_without() {
+    let orphan = || paused(ptr::null_mut(), pause_often, 1).expose_provenance();
+    let orphan = thread::spawn(orphan).join().unwrap();
+    let resumed = thread::spawn(move || {
+        let mut job = ptr::with_exposed_provenance_mut(orphan);
+        // SAFETY: no preconditions.
+        assert_eq!(unsafe { siding_job_adopt(job) }, 1);
+        heap::without(|| start(&mut job, ptr::null_mut(), pause_often, 0))
+    });
+    assert_eq!(resumed.join().unwrap(), (FINISH, Some(1)));
 }
 
 #[test]

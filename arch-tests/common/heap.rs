@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "an allocator")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::common::{Ending, fork_and_listen};
 
@@ -12,24 +12,31 @@ struct Heap;
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-const NONE: usize = usize::MAX;
-/// How many allocations are granted before some are refused, and how many that are.
-static GRANTED: AtomicUsize = AtomicUsize::new(NONE);
-static REFUSED: AtomicUsize = AtomicUsize::new(0);
+const ALL: usize = usize::MAX;
 
-/// Children have one thread, and others have nothing refused.
+thread_local! {
+    /// How many allocations of this thread are granted before some are refused, and how many
+    /// that are.
+    static GRANTED: Cell<usize> = const { Cell::new(0) };
+    static REFUSED: Cell<usize> = const { Cell::new(0) };
+}
+
 fn refuses() -> bool {
-    match (GRANTED.load(Relaxed), REFUSED.load(Relaxed)) {
-        (NONE, _) | (_, 0) => false,
-        (0, left) => {
-            REFUSED.store(left - 1, Relaxed);
-            true
-        }
-        (left, _) => {
-            GRANTED.store(left - 1, Relaxed);
-            false
-        }
+    if REFUSED.get() == 0 {
+        return false;
     }
+    let granted = GRANTED.get() > 0;
+    let counter = if granted { &GRANTED } else { &REFUSED };
+    counter.set(counter.get() - 1);
+    !granted
+}
+
+/// Calls `f`, to which nothing is granted.
+pub fn without<T>(f: impl FnOnce() -> T) -> T {
+    REFUSED.set(ALL);
+    let value = f();
+    REFUSED.set(0);
+    value
 }
 
 // SAFETY: the system's, or null, which an allocator may return.
@@ -55,12 +62,13 @@ unsafe impl GlobalAlloc for Heap {
 /// `afterwards`, with all the memory there is.
 pub fn refused_in_turn(test: fn(), afterwards: fn()) {
     const NOT_REFUSED: i32 = 3;
-    for refusals in [1, NONE - 1] {
+    for refusals in [1, ALL] {
         let child = |granted| {
-            REFUSED.store(refusals, Relaxed);
-            GRANTED.store(granted, Relaxed);
+            GRANTED.set(granted);
+            REFUSED.set(refusals);
             test();
-            let refused = GRANTED.swap(NONE, Relaxed) == 0 && REFUSED.load(Relaxed) < refusals;
+            GRANTED.set(0);
+            let refused = REFUSED.replace(0) < refusals;
             afterwards();
             if !refused {
                 std::process::exit(NOT_REFUSED);

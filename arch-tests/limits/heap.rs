@@ -1,9 +1,10 @@
 //! The heap gives no more: whoever starts something gets an error, and what has started ends.
 
 use std::array;
+use std::io;
 
 use siding::coroutine::{Coroutine, CoroutineState};
-use siding::job::{self, Job, Options, Progress, StartError};
+use siding::job::{self, CancelMode, Cancelled, Job, Options, Progress, StartError, WaitError};
 use siding::stack::{self, StackConfig, StackError};
 
 use crate::heap;
@@ -12,7 +13,7 @@ use crate::heap;
 const JOBS: usize = 40;
 
 fn is_for_want_of_memory(error: &StackError) -> bool {
-    matches!(error, StackError::Map(error) if error.kind() == std::io::ErrorKind::OutOfMemory)
+    matches!(error, StackError::Map(error) if error.kind() == io::ErrorKind::OutOfMemory)
 }
 
 fn started(options: Options, value: usize) -> Option<Job<usize>> {
@@ -53,6 +54,46 @@ fn as_many_as_there_is_memory_for() -> usize {
     stack::set_pool_limit(4);
     job::cleanup_thread();
     had
+}
+
+fn paused<T>(started: Result<Progress<T>, impl Sized>) -> Job<T> {
+    match started {
+        Ok(Progress::Paused(job)) => job,
+        _ => panic!("it pauses"),
+    }
+}
+
+#[test]
+fn a_job_that_has_started_ends_without() {
+    let waits = paused(Options::new().driven(true).start(|| {
+        job::pause().unwrap();
+        let out_of_memory = |e: &io::Error| e.kind() == io::ErrorKind::OutOfMemory;
+        matches!(job::park(), Err(WaitError::Io(error)) if out_of_memory(&error))
+    }));
+    let stack = StackConfig::with_size(52 << 10);
+    let ends = paused(Options::new().stack(stack).start(job::pause));
+    let returns = Options::new().cancel_mode(CancelMode::Return);
+    let cancelled = paused(returns.start(|| assert_eq!(job::pause(), Err(Cancelled))));
+    heap::without(|| {
+        assert!(matches!(waits.resume(), Progress::Finished(true)));
+        assert!(matches!(ends.resume(), Progress::Finished(Ok(()))));
+        drop(cancelled);
+    });
+}
+
+#[test]
+fn a_process_forks_without() {
+    paused(job::start(|| _ = job::pause())); // It has handlers of forks.
+    // SAFETY: the child does nothing.
+    let child = heap::without(|| match unsafe { libc::fork() } {
+        // SAFETY: no preconditions.
+        0 => unsafe { libc::_exit(7) },
+        child => child,
+    });
+    let mut status = 0;
+    // SAFETY: an integer to write to.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert_eq!(libc::WEXITSTATUS(status), 7);
 }
 
 #[test]

@@ -23,6 +23,10 @@ mod sys;
 #[path = "../../src/job/wake.rs"]
 mod wake;
 
+mod fork {
+    pub(crate) fn prepare() {}
+}
+
 /// As without the feature of that name.
 mod trace {
     pub(crate) fn woken() {}

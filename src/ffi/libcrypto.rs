@@ -83,12 +83,21 @@ pub(super) fn look() -> Option<&'static Functions> {
     if loads != 0 && LOADS.swap(loads, Ordering::Relaxed) == loads {
         return None;
     }
-    let found = Box::leak(try_box(find()?).ok()?);
+    let (found, follow) = find()?;
+    let Ok(found) = try_box(found) else {
+        LOADS.store(0, Ordering::Relaxed); // The next time.
+        return None;
+    };
+    let found = Box::leak(found);
     FUNCTIONS.store(found, Ordering::Release);
+    if let Some(set) = follow {
+        FOLLOW.store(set, Ordering::Relaxed);
+    }
     Some(found)
 }
 
-fn find() -> Option<Functions> {
+/// libcrypto's functions, and what [`FOLLOW`] is to be from the start.
+fn find() -> Option<(Functions, Option<*mut c_void>)> {
     let set0_default = sys::symbol(SET0_DEFAULT)?;
     let noticed = sys::is_bound_to_us(SET0_DEFAULT)
         && set0_default.global
@@ -113,10 +122,7 @@ fn find() -> Option<Functions> {
         #[cfg(not(windows))]
         thread_stop: function!(c"OPENSSL_thread_stop" as Act),
     };
-    if !noticed {
-        FOLLOW.store(set0_default.address, Ordering::Relaxed);
-    }
-    Some(found)
+    Some((found, (!noticed).then_some(set0_default.address)))
 }
 
 /// Puts an error on the thread's queue, and remembers it.

@@ -1,6 +1,7 @@
 //! Wake handles for C.
 
 use std::ffi::{c_int, c_void};
+use std::io;
 use std::ptr;
 
 use super::libcrypto::Reason;
@@ -33,7 +34,11 @@ pub unsafe extern "C" fn siding_get_wake(job: *mut AsyncJob, wake: *mut SidingWa
         } else {
             woken::ticket(Handle::from_ptr(job.cast()))
         };
-        let Some(ticket) = ticket else { return fail(Reason::Internal) };
+        let ticket = match ticket {
+            Ok(ticket) => ticket,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return fail(Reason::Internal),
+            Err(_) => return fail(Reason::MallocFailure),
+        };
         let (slot, generation) = ticket.to_parts();
         // SAFETY: not NULL, and by this function's contract writable.
         unsafe { wake.write(SidingWake { slot, generation }) };

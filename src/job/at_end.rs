@@ -50,9 +50,10 @@ impl Raw {
             let depth = unsafe { stack::depth(stack.clone()) };
             let mut deepest = hold();
             let deepest = deepest.get_or_insert_default();
+            let function = self.core().function.get();
             // Without memory for it, it is not noted.
-            if deepest.try_reserve(1).is_ok() {
-                let mark = deepest.entry(self.core().function.get()).or_default();
+            if deepest.contains_key(&function) || deepest.try_reserve(1).is_ok() {
+                let mark = deepest.entry(function).or_default();
                 *mark = depth.max(*mark);
             }
         }

@@ -31,8 +31,10 @@ extern "C" fn take_locks() {
     #[cfg(not(feature = "capi"))]
     let handles = ();
     let locks = (handles, wait_ctx::hold(), memory::hold(), wake::hold(), inbox::hold());
-    // A thread that is ending forks without them.
-    let _ = HELD.try_with(|held| held.replace(Some(Box::new(locks))));
+    // A thread that is ending forks without them, and one without memory.
+    if let Ok(locks) = sys::try_box(locks) {
+        let _ = HELD.try_with(|held| held.replace(Some(locks)));
+    }
 }
 
 extern "C" fn release_locks() {

@@ -150,6 +150,7 @@ pub(crate) unsafe fn start(
     let core = raw.core();
     let Some(entry) = core.entry.get().or_else(|| Entry::for_job(raw)) else {
         pool::put(raw);
+        REFUSED_STACK.fetch_add(1, Ordering::Relaxed);
         return Err(NotStarted::NoJobs);
     };
     entry.owner.store(this_thread(), Ordering::Relaxed);

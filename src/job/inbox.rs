@@ -7,6 +7,7 @@ use std::io;
 use std::ptr;
 use std::sync::atomic::Ordering;
 
+use super::fork;
 use super::free::Free;
 use super::sync::{AtomicPtr, AtomicU8, Mutex, MutexGuard};
 use super::trace;
@@ -39,6 +40,7 @@ pub(super) fn hold() -> MutexGuard<'static, Free<Inbox>> {
 impl Inbox {
     /// An inbox for a new driver, to be given back by [`release`](Self::release).
     pub(crate) fn take() -> io::Result<&'static Inbox> {
+        fork::prepare();
         let forks = sys::fork_generation();
         let mut free = hold();
         while let Some(inbox) = free.pop() {

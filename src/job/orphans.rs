@@ -22,7 +22,8 @@ pub(super) fn bury() {
     if core::here().is_some() {
         return;
     }
-    let dead: Vec<Raw> = core::running().collect();
+    // Each knows the next before it is put back.
+    let dead = core::running();
     current::set(None);
     for raw in dead {
         if let Some(entry) = raw.core().entry.get() {

@@ -14,6 +14,7 @@ use super::core::Raw;
 use super::current;
 use super::wait_ctx::WaitCtx;
 use crate::stack::StackConfig;
+use crate::sys;
 
 struct Pool {
     free: RefCell<Vec<Raw>>,
@@ -28,8 +29,8 @@ struct Pool {
     max_size: Cell<usize>,
     /// Free jobs to keep for reuse.
     wanted: Cell<usize>,
-    /// The same, or none: from a cleanup, or while the limit is exceeded, until the next
-    /// job is made.
+    /// The same as far as `free` has room, or none: from a cleanup, or while the limit is
+    /// exceeded, until the next job is made.
     keep: Cell<usize>,
 }
 
@@ -46,7 +47,7 @@ thread_local! {
             extras: Cell::new(0),
             max_size: Cell::new(0),
             wanted: Cell::new(KEEP),
-            keep: Cell::new(KEEP),
+            keep: Cell::new(0),
         }
     };
 }
@@ -108,13 +109,12 @@ pub fn init_thread(max_size: usize, init_size: usize) -> Result<(), InvalidPoolS
         if max_size != 0 {
             pool.shrink_to(max_size);
         }
-        let exceeded = max_size != 0 && pool.total.get() > max_size;
-        let room = pool.make_room();
-        pool.keep.set(if exceeded || !nobody_waits() { 0 } else { room });
-        while pool.total.get() < init_size && pool.free.borrow().len() < room {
+        while pool.total.get() < init_size && pool.free.borrow_mut().try_reserve(1).is_ok() {
             let Ok(job) = pool.create(pool.stack.get()) else { break };
             pool.free.borrow_mut().push(job);
         }
+        let exceeded = max_size != 0 && pool.total.get() > max_size;
+        pool.keep.set(if exceeded || !nobody_waits() { 0 } else { pool.make_room() });
     });
     call_who_waits();
     Ok(())
@@ -171,7 +171,7 @@ pub(crate) fn census() -> (usize, usize) {
 /// This thread takes over a job of one that has ended.
 #[cfg(feature = "capi")]
 pub(super) fn adopt() {
-    with(|pool| pool.total.update(|total| total + 1));
+    with(|pool| pool.one_more());
 }
 
 /// Takes back a job that has ended.
@@ -252,20 +252,24 @@ impl Pool {
             }
         }
         let job = Raw::new(stack)?;
-        self.total.set(self.total.get() + 1);
-        if nobody_waits() {
-            self.keep.set(self.make_room());
-        }
+        self.one_more();
         Ok(job)
     }
 
-    /// Room in the list for the free jobs that are wanted, or for as many as there is memory to
-    /// note: a job that ends must not need any.
+    fn one_more(&self) {
+        self.total.update(|total| total + 1);
+        if nobody_waits() {
+            self.keep.set(self.make_room());
+        }
+    }
+
+    /// How many of those that are wanted the list has room for, which is made if there is
+    /// memory: a job that ends must not need any.
     fn make_room(&self) -> usize {
         let wanted = self.wanted.get();
         let mut free = self.free.borrow_mut();
-        let missing = wanted.saturating_sub(free.len());
-        let _ = free.try_reserve_exact(missing);
+        let missing = wanted.min(self.total.get()).saturating_sub(free.len());
+        let _ = sys::keep_errno(|| free.try_reserve(missing));
         wanted.min(free.capacity())
     }
 

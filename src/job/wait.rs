@@ -72,7 +72,7 @@ pub enum WaitError {
     NotDriven,
     /// The job must not pause at present: see [`block_pause`](super::block_pause).
     Blocked,
-    /// The descriptor cannot be waited for.
+    /// The descriptor cannot be waited for, or there is no memory for a wake.
     Io(io::Error),
     /// The job's driver waits neither for descriptors nor for instants: a future made by
     /// `future::run`. Make it by `future::run_with` and a reactor.
@@ -211,8 +211,11 @@ pub fn wait(wait: Wait) -> Result<(), WaitError> {
         return Err(WaitError::Blocked);
     }
     let wakeable = matches!(wait, Wait::Wake { .. });
-    if wakeable && job.slot().consume() {
-        return Ok(());
+    if wakeable {
+        let slot = job.try_slot().ok_or(io::ErrorKind::OutOfMemory);
+        if slot.map_err(|none| WaitError::Io(none.into()))?.consume() {
+            return Ok(());
+        }
     }
     core.wait.set(wait);
     // A driver may have told a plain pause, too, how it ended: nobody has looked at that.

@@ -37,20 +37,35 @@ fn with<R>(f: impl FnOnce(&mut Woken) -> R) -> io::Result<R> {
 
 /// The wake handle of a live job of this thread, whose wakes [`next`] will report unless
 /// somebody else drives it.
-pub(crate) fn ticket(handle: Handle) -> Option<Ticket> {
-    let job = handle::own(handle)?;
-    let slot = job.try_slot()?;
+///
+/// # Errors
+///
+/// `NotFound` if there is no such job; any other if a handle cannot be had.
+pub(crate) fn ticket(handle: Handle) -> io::Result<Ticket> {
+    let job = handle::own(handle).ok_or(io::ErrorKind::NotFound)?;
+    let slot = job.try_slot().ok_or(io::ErrorKind::OutOfMemory)?;
     if !job.has_driver() {
-        with(|woken| slot.connect(Some(woken.inbox), handle.number())).ok()?;
+        with(|woken| slot.connect(Some(woken.inbox), handle.number()))?;
     }
-    Some(slot.ticket())
+    Ok(slot.ticket())
 }
 
 /// The wake handle of the current job, if C has started it. One that was given up is driven by
 /// whoever took it over.
-pub(crate) fn own_ticket() -> Option<Ticket> {
-    let handle = handle::running()?;
-    ticket(handle).or_else(|| Some(current::get()?.try_slot()?.ticket()))
+///
+/// # Errors
+///
+/// As [`ticket`].
+pub(crate) fn own_ticket() -> io::Result<Ticket> {
+    let (Some(handle), Some(job)) = (handle::running(), current::get()) else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    match ticket(handle) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(job.try_slot().ok_or(io::ErrorKind::OutOfMemory)?.ticket())
+        }
+        other => other,
+    }
 }
 
 /// The next paused job of this thread that was woken, each once.

@@ -146,7 +146,7 @@ impl Drop for PooledStack {
         let mut stack = Some(unsafe { ManuallyDrop::take(&mut self.0) });
         let _ = POOL.try_with(|pool| pool.borrow_mut().put(&mut stack));
         if let Some(foreign) = stack {
-            foreign.return_from_afar();
+            sys::keep_errno(|| foreign.return_from_afar());
         }
     }
 }
@@ -220,7 +220,7 @@ impl Pool {
     fn put(&mut self, stack: &mut Option<Taken>) {
         if let Some(owned) = stack.take_if(|stack| stack.owner().0 == self.id) {
             let class = &mut self.classes[owned.owner().1];
-            if class.idle.try_reserve(1).is_err() {
+            if class.idle.len() == class.idle.capacity() && !class.more_room() {
                 *stack = Some(owned);
                 return;
             }
@@ -242,6 +242,11 @@ impl Drop for Pool {
 impl Class {
     fn new(config: StackConfig) -> Self {
         Class { asked: config, config, idle: Vec::new(), slabs: Vec::new(), full: 0 }
+    }
+
+    #[cold]
+    fn more_room(&mut self) -> bool {
+        sys::keep_errno(|| self.idle.try_reserve(1).is_ok())
     }
 
     /// How many stacks its slabs have, in use or not.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::fault::{self, Kind};
 use super::os::check;
-use super::{Mapping, signal_frame_size};
+use super::{Mapping, signal_frame_size, try_box};
 
 /// Called with the address of the fault: async-signal-safe, and returns.
 type Look = fn(usize);
@@ -37,7 +37,8 @@ pub(crate) fn look_at_faults(look: Look) -> io::Result<()> {
     // Known before ours can be called. Another thread's, or that of an attempt that failed,
     // is as good.
     if HANDLERS.load(Ordering::Acquire).is_null() {
-        let ours = Box::into_raw(Box::new(Handlers { look, before }));
+        let ours = try_box(Handlers { look, before });
+        let ours = Box::into_raw(ours.map_err(|_| io::ErrorKind::OutOfMemory)?);
         HANDLERS.store(ours, Ordering::Release);
     }
     // SAFETY: all zero is a valid value.
