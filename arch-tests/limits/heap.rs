@@ -74,11 +74,13 @@ fn a_job_that_has_started_ends_without() {
     let ends = paused(Options::new().stack(stack).start(job::pause));
     let returns = Options::new().cancel_mode(CancelMode::Return);
     let cancelled = paused(returns.start(|| assert_eq!(job::pause(), Err(Cancelled))));
-    heap::without(|| {
-        assert!(matches!(waits.resume(), Progress::Finished(true)));
+    let waits = heap::without(|| {
         assert!(matches!(ends.resume(), Progress::Finished(Ok(()))));
         drop(cancelled);
+        waits.resume()
     });
+    // Or it has got a slot for wakes that was free.
+    assert!(matches!(waits, Progress::Finished(true) | Progress::Paused(_)));
 }
 
 #[test]
