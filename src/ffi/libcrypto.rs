@@ -12,8 +12,7 @@ use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use crate::sys;
-use crate::sys::try_box;
+use crate::sys::{self, try_box};
 
 /// Errors by OpenSSL's numbers; those from 0x40000 on are not the ASYNC library's own and
 /// carry its flag bits.
@@ -85,7 +84,7 @@ pub(super) fn look() -> Option<&'static Functions> {
     }
     let (found, follow) = find()?;
     let Ok(found) = try_box(found) else {
-        LOADS.store(0, Ordering::Relaxed); // The next time.
+        LOADS.store(0, Ordering::Relaxed); // The next call looks again.
         return None;
     };
     let found = Box::leak(found);

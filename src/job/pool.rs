@@ -171,7 +171,7 @@ pub(crate) fn census() -> (usize, usize) {
 /// This thread takes over a job of one that has ended.
 #[cfg(feature = "capi")]
 pub(super) fn adopt() {
-    with(|pool| pool.one_more());
+    with(|pool| pool.total.update(|total| total + 1));
 }
 
 /// Takes back a job that has ended.
@@ -252,15 +252,11 @@ impl Pool {
             }
         }
         let job = Raw::new(stack)?;
-        self.one_more();
-        Ok(job)
-    }
-
-    fn one_more(&self) {
         self.total.update(|total| total + 1);
         if nobody_waits() {
             self.keep.set(self.make_room());
         }
+        Ok(job)
     }
 
     /// How many of those that are wanted the list has room for, which is made if there is

@@ -212,8 +212,10 @@ pub fn wait(wait: Wait) -> Result<(), WaitError> {
     }
     let wakeable = matches!(wait, Wait::Wake { .. });
     if wakeable {
-        let slot = job.try_slot().ok_or(io::ErrorKind::OutOfMemory);
-        if slot.map_err(|none| WaitError::Io(none.into()))?.consume() {
+        let Some(slot) = job.try_slot() else {
+            return Err(WaitError::Io(io::ErrorKind::OutOfMemory.into()));
+        };
+        if slot.consume() {
             return Ok(());
         }
     }

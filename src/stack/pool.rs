@@ -309,7 +309,7 @@ impl Class {
         }
         stacks.sort_unstable();
         for same in stacks.chunk_by(Taken::is_neighbour) {
-            let at = self.position(&same[0]);
+            let at = slab_of(&same[0], &self.slabs);
             self.slabs[at].populate(same);
         }
         // Below the warmer ones, and so that they are used in sequence.
@@ -353,8 +353,7 @@ impl Class {
         let surplus = idle.len().saturating_sub(keep);
         idle[..surplus].sort_unstable();
         for same in idle[..surplus].chunk_by(Taken::is_neighbour) {
-            let at = slabs.iter().position(|slab| slab.has(&same[0]));
-            let at = at.expect("the slab of an idle stack is there");
+            let at = slab_of(&same[0], slabs);
             slabs[at].put_back(same);
             *full = at.min(*full);
         }
@@ -371,9 +370,10 @@ impl Class {
         });
         self.full = 0;
     }
+}
 
-    fn position(&self, stack: &Taken) -> usize {
-        let at = self.slabs.iter().position(|slab| slab.has(stack));
-        at.expect("the slab of an idle stack is there")
-    }
+/// The place among `slabs` of the one that an idle stack belongs to.
+fn slab_of(stack: &Taken, slabs: &[OwnedSlab]) -> usize {
+    let at = slabs.iter().position(|slab| slab.has(stack));
+    at.expect("the slab of an idle stack is there")
 }
