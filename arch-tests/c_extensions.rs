@@ -11,6 +11,8 @@ mod common;
 mod api;
 #[path = "c_extensions/cancel.rs"]
 mod cancel;
+#[path = "c_extensions/given_up.rs"]
+mod given_up;
 // It needs many children a test, which Windows does not have.
 #[cfg(unix)]
 #[path = "common/heap.rs"]

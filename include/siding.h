@@ -36,9 +36,10 @@ extern "C" {
 
 /* Sets what the jobs are made of that this thread starts from now on. Sizes are in bytes,
  * rounded up to pages; 0 stands for the default (256 KiB, guard 64 KiB). The guard is
- * there in addition to stack_size, which has to hold a signal frame of the machine and 8 KiB. 0
- * if a size cannot be had, a flag is not known, or SIDING_CXX_EXCEPTIONS is set and no C++
- * runtime is there yet: then nothing is changed. */
+ * there in addition to stack_size, which has to hold a signal frame of the machine and 8 KiB.
+ * Stacks of other sizes than the default are siding's own, whatever ASYNC_set_mem_functions()
+ * was given. 0 if a size cannot be had, a flag is not known, or SIDING_CXX_EXCEPTIONS is set and
+ * no C++ runtime is there yet: then nothing is changed. */
 int siding_set_job_options(size_t stack_size, size_t guard_size, unsigned flags);
 
 /* ---- Many jobs at once ----------------------------------------------------------- */
@@ -72,8 +73,12 @@ typedef void (*siding_ended_fn)(void *arg, int ret);
 
 /* Gives a paused job of this thread up: its handle is of no more use to the caller. The
  * job runs to its end, in this call (NOW) or in later calls of siding_orphans_poll(), and
- * then `ended` is called, unless NULL. Until then everything that the job's frames refer
- * to must stay, the wait context's descriptors too; ASYNC_WAIT_CTX_free() may be called.
+ * then `ended` is called, unless NULL; in those later calls it is in no job. Until then
+ * everything that the job's frames refer to must stay, the wait context's descriptors too;
+ * ASYNC_WAIT_CTX_free() may be called. Meanwhile ASYNC_WAIT_CTX_get_callback() answers with a
+ * callback of siding's in the place of the caller's. So a device has to ask for it when it is
+ * done: one that has asked before, and calls the caller's, wakes nothing, unless that calls
+ * siding_wake(). The limit of ASYNC_init_thread() is no hindrance.
  * A job that pauses without a wait context that holds an fd or a callback cannot wait for
  * anything: it goes on NOW in any mode. Errors that the job raises are taken off the error queue.
  * On Windows its handles are waited for: an event that resets itself is reset by that. */
@@ -96,7 +101,9 @@ size_t siding_orphans_poll(void);
 size_t siding_orphans_each(void (*see)(ASYNC_JOB *job, void *arg), void *arg);
 
 /* Makes the calling thread the owner of a job whose thread has ended. The caller vouches
- * that the job's frames hold no address of that thread's variables (errno is one). */
+ * that the job's frames hold no address of that thread's variables (errno is one); and in a
+ * forked child, where all other threads have ended, that the job did not run when it was
+ * forked. Not for a job that ran when its thread ended, nor in a thread that is ending itself. */
 int siding_job_adopt(ASYNC_JOB *job);
 
 /* ---- Waking ---------------------------------------------------------------------- */
@@ -123,12 +130,13 @@ int siding_wake_callback(void *arg);
 #ifdef OSSL_ASYNC_FD
 /* A descriptor that polls readable (on Windows an event, which is set) when a job of this
  * thread was woken. Belongs to the thread and to siding; OSSL_BAD_ASYNC_FD if none can be
- * had. */
+ * had. A forked child has another one. */
 OSSL_ASYNC_FD siding_wakes_fd(void);
 #endif
 
 /* A paused job of this thread that was woken and has not been named since; NULL if there is
- * none. A wake that comes while the job runs is kept until it has paused. */
+ * none. A wake that comes while the job runs is kept until it has paused: so ask before you
+ * poll the descriptor. */
 ASYNC_JOB *siding_next_woken(void);
 
 /* ---- Looking ----------------------------------------------------------------------- */
@@ -140,7 +148,7 @@ typedef struct siding_stats_st {
     uint64_t adopted;       /* ever */
     uint64_t drained;       /* cancelled jobs that have ended, ever */
     uint64_t refused_limit; /* starts answered ASYNC_NO_JOBS because of max_size, ever */
-    uint64_t refused_stack; /* the same because of memory: no stack was to be had */
+    uint64_t refused_stack; /* starts for which no stack was to be had, ever */
     uint64_t pool;          /* jobs of this thread, free ones included */
     uint64_t pool_free;     /* free ones */
     uint64_t stacks;        /* stacks of this thread in use */
@@ -166,11 +174,13 @@ int siding_report_overflows(void);
  * 51); 0 if there was none. Clears it. For programs without a libcrypto: where there is
  * one, the error is on its queue as well. Its reason, by `error & 0x7fffff`:
  *      103  ASYNC_init_thread(): sizes that do not fit each other
+ *  0x80106  a size, a flag or a mode that cannot be
  *  0x80109  in a job: it was cancelled, or its descriptor cannot be waited for
- *  0x8010C  the thread has a hardware shadow stack
+ *  0x8010C  the thread has a hardware shadow stack; or there is no C++ runtime, or no such thing on
+ *           this system
  *  0xC0100  no memory, or no descriptor
  *  0xC0102  an argument is NULL
- *  0xC0103  no paused job of this thread has that handle; or a flag or mode is not known */
+ *  0xC0103  no paused job of this thread has that handle */
 uint32_t siding_last_error(void);
 
 /* The version of the library: 0x00MMmmpp. */

@@ -324,9 +324,12 @@ fn figures_unknown_to_the_caller_are_not_written_and_unknown_to_us_are_zero() {
 fn a_last_error_is_kept_without_libcrypto() {
     on_a_thread(|| {
         assert_eq!(siding_last_error(), 0);
-        assert_eq!(set(16, 0, 0), 0);
-        assert_eq!(siding_last_error() >> 23, 51);
-        assert_eq!(siding_last_error(), 0);
+        for (size, guard, flags) in [(16, 0, 0), (usize::MAX, 0, 0), (0, usize::MAX, 0), (0, 0, 99)]
+        {
+            assert_eq!(set(size, guard, flags), 0);
+            assert_eq!(siding_last_error(), 51 << 23 | 0x80106);
+            assert_eq!(siding_last_error(), 0);
+        }
     });
 }
 

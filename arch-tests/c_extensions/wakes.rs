@@ -106,6 +106,40 @@ fn a_job_woken_while_it_runs_is_named_once_it_has_paused() {
     assert_eq!(resume(job), FINISH);
 }
 
+/// A child has its parent's jobs and descriptors, and wakes of its own.
+#[cfg(unix)]
+#[test]
+fn a_child_leaves_the_wakes_of_its_parent_alone() {
+    use crate::common::passes;
+    let job = paused(ptr::null_mut(), pause_often, 1);
+    let handle = wake_of(job);
+    let fd = siding_wakes_fd();
+    assert!(siding_next_woken().is_null());
+    // SAFETY: from `siding_get_wake`.
+    let wake_here = || unsafe { siding_wake(handle) };
+    for woken_before in [false, true] {
+        if woken_before {
+            wake_here();
+        }
+        passes(|| {
+            if !woken_before {
+                wake_here();
+            }
+            assert_eq!(siding_next_woken(), job);
+            assert!(siding_next_woken().is_null());
+            let own = siding_wakes_fd();
+            assert!(own != fd && !readable(own));
+            wake_here();
+            assert!(readable(own));
+            assert_eq!(siding_next_woken(), job);
+            assert_eq!(resume(job), FINISH);
+        });
+        assert_eq!(readable(fd), woken_before);
+    }
+    assert_eq!(siding_next_woken(), job);
+    assert_eq!(resume(job), FINISH);
+}
+
 #[test]
 fn the_callback_wakes_too() {
     let ctx = ASYNC_WAIT_CTX_new();

@@ -32,6 +32,24 @@ fn the_descriptor_is_readable_from_a_wake_to_the_next_turn() {
 }
 
 #[test]
+fn the_descriptor_is_readable_from_a_spawn_to_the_next_turn() {
+    let scheduler = scheduler();
+    assert_eq!(turn(&scheduler), Turn::Idle);
+    assert!(!is_readable(&scheduler, Duration::ZERO));
+    let (left, parked) = parks(&scheduler); // while it has no jobs
+    assert!(is_readable(&scheduler, Duration::ZERO));
+    comes_to_rest(&scheduler);
+    let job = scheduler.spawner().spawn(|| 7).unwrap(); // while they wait
+    assert!(is_readable(&scheduler, Duration::ZERO));
+    comes_to_rest(&scheduler);
+    assert_eq!(job.join().unwrap(), 7);
+    left.take().unwrap().wake();
+    assert_eq!(turn(&scheduler), Turn::Idle);
+    assert!(parked.join().unwrap().is_ok());
+    assert!(!is_readable(&scheduler, Duration::from_millis(5)));
+}
+
+#[test]
 fn a_wake_that_an_earlier_scheduler_did_not_see_disturbs_no_later_one() {
     let first = scheduler();
     let (left, _job) = parks(&first);

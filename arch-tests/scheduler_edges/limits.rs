@@ -115,6 +115,21 @@ fn a_waiter_cancelled_before_or_after_its_turn_came_does_not_keep_the_next_one_w
 }
 
 #[test]
+fn a_waiter_from_another_scheduler_that_is_cancelled_after_its_turn_came_passes_it_on() {
+    let (here, there) = (scheduler(), limited(1));
+    let last = there.spawn(park).unwrap();
+    let wait = || {
+        let spawner = there.spawner();
+        here.spawn(move || spawner.wait_for_room()).unwrap()
+    };
+    let (first, second) = (wait(), wait());
+    turn(&here);
+    assert!(last.cancel() && first.cancel());
+    (0..3).for_each(|_| _ = turn(&here));
+    assert!(second.is_finished() && second.join().unwrap().is_ok());
+}
+
+#[test]
 fn when_all_wait_for_room_that_is_a_deadlock() {
     let scheduler = limited(2);
     waiters(&scheduler, 2);

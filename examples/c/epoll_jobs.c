@@ -45,15 +45,17 @@ static int slow_double(int number)
 {
     const struct itimerspec delay = {.it_value.tv_nsec = MILLISECONDS * 1000000L};
     ASYNC_JOB *job = ASYNC_get_current_job();
-    ASYNC_WAIT_CTX *ctx = ASYNC_get_wait_ctx(job);
+    ASYNC_WAIT_CTX *ctx;
     uint64_t expirations;
+    void *data;
     int timer;
 
     if (job == NULL) {
         nanosleep(&delay.it_value, NULL);
         return 2 * number;
     }
-    if (!ASYNC_WAIT_CTX_get_fd(ctx, &key, &timer, NULL)) {
+    ctx = ASYNC_get_wait_ctx(job);
+    if (!ASYNC_WAIT_CTX_get_fd(ctx, &key, &timer, &data)) {
         timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
         if (timer < 0 || !ASYNC_WAIT_CTX_set_wait_fd(ctx, &key, timer, NULL, close_timer))
             die("timer");

@@ -121,7 +121,8 @@ int ASYNC_WAIT_CTX_get_status(ASYNC_WAIT_CTX *ctx);
 /*
  * Memory for stacks, before the first one is made: alloc gets the size wanted, may change
  * it, and returns the lowest address; a NULL function keeps the one there is. 1, or 0 once
- * a stack has been made.
+ * a stack has been made. (Of the default size: others, by siding_set_job_options(), are always
+ * siding's own.)
  */
 int ASYNC_set_mem_functions(ASYNC_stack_alloc_fn alloc_fn, ASYNC_stack_free_fn free_fn);
 void ASYNC_get_mem_functions(ASYNC_stack_alloc_fn *alloc_fn, ASYNC_stack_free_fn *free_fn);

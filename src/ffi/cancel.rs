@@ -15,7 +15,7 @@ use super::start::fail;
 use super::{AsyncJob, FAILED, OK, guarded, waiting};
 use crate::job::handle::Handle;
 use crate::job::orphans::{self, GivenUp};
-use crate::job::{self, Callback, WaitCtx, WaitError, woken};
+use crate::job::{self, WaitCtx, WaitError, woken};
 use crate::scheduler::{Scheduler, Turn};
 use crate::sys;
 use crate::sys::fd::AsyncFd;
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn siding_job_cancel(
     arg: *mut c_void,
 ) -> c_int {
     if !matches!(mode, ON_WAKE | DRAIN | NOW) {
-        return fail(Reason::Internal);
+        return fail(Reason::InvalidArgument);
     }
     // SAFETY: by this function's contract.
     guarded(FAILED, || unsafe { cancel(job, mode, Ended(ended, arg)) })
@@ -95,13 +95,19 @@ unsafe fn cancel(job: *mut AsyncJob, mode: c_int, ended: Ended) -> c_int {
         unsafe { ended.tell(ret) };
         return OK;
     };
-    ctx.keep();
+    let kept = ctx.keep();
     let calls_back = ctx.callback().is_some();
+    // The program's limit is full when it gives up all that it has.
+    let helper = job::Helper::new();
     let waiter = scheduler.spawn_with(&waiting::options(&ctx), move || {
-        let wake = job::wake_handle();
-        ctx.set_callback(wake.map(|wake| Callback::new(move || wake.wake())));
+        let _helper = helper;
+        if let Some(wake) = job::wake_handle() {
+            kept.wake_by(wake);
+        }
         if let Some(ret) = drain(&job, mode, calls_back, &ctx) {
-            drop(ctx);
+            guarded((), || drop((kept, ctx)));
+            // For C this is no job that could pause.
+            let _blocked = job::block_pause();
             // SAFETY: by the contract of `siding_job_cancel`.
             unsafe { ended.tell(ret) };
         }

@@ -19,6 +19,7 @@ use crate::sys::{self, try_box};
 #[derive(Clone, Copy)]
 pub(super) enum Reason {
     InvalidPoolSize = 103,
+    InvalidArgument = 0x80106,
     Cancelled = 0x80109,
     Unsupported = 0x8010C,
     MallocFailure = 0xC0100,
@@ -79,19 +80,19 @@ pub(super) fn look() -> Option<&'static Functions> {
     }
     let loads = sys::loads();
     // Never zero where there is a loader; a static program may ask as often as it likes.
-    if loads != 0 && LOADS.swap(loads, Ordering::Relaxed) == loads {
+    if loads != 0 && LOADS.load(Ordering::Relaxed) == loads {
         return None;
     }
-    let (found, follow) = find()?;
-    let Ok(found) = try_box(found) else {
-        LOADS.store(0, Ordering::Relaxed); // The next call looks again.
+    let Some((found, follow)) = find() else {
+        LOADS.store(loads, Ordering::Relaxed);
         return None;
     };
-    let found = Box::leak(found);
-    FUNCTIONS.store(found, Ordering::Release);
+    // Two threads may find it. Without memory the next call looks again.
+    let found = Box::leak(try_box(found).ok()?);
     if let Some(set) = follow {
         FOLLOW.store(set, Ordering::Relaxed);
     }
+    FUNCTIONS.store(found, Ordering::Release);
     Some(found)
 }
 

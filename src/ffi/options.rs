@@ -1,6 +1,7 @@
 //! `siding_set_job_options` and `siding_stats`: what jobs are made of, and what there is.
 
 use std::ffi::{c_int, c_uint, c_void};
+use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::cancel::DRAINED;
@@ -9,7 +10,7 @@ use super::start::fail;
 use super::{FAILED, OK, guarded};
 use crate::job::handle::{self, extra};
 use crate::job::{self, orphans};
-use crate::stack::{self, StackConfig};
+use crate::stack::{self, StackConfig, StackError};
 use crate::sys;
 
 /// `siding_set_job_options`.
@@ -19,8 +20,11 @@ pub extern "C" fn siding_set_job_options(
     guard_size: usize,
     flags: c_uint,
 ) -> c_int {
-    if flags & !extra::ALL != 0 || (flags & extra::CXX_EXCEPTIONS != 0 && !sys::has_cxx_globals()) {
-        return fail(Reason::Internal);
+    if flags & !extra::ALL != 0 {
+        return fail(Reason::InvalidArgument);
+    }
+    if flags & extra::CXX_EXCEPTIONS != 0 && !sys::has_cxx_globals() {
+        return fail(Reason::Unsupported);
     }
     let or = |size, default| if size == 0 { default } else { size };
     let default = StackConfig::DEFAULT;
@@ -28,6 +32,10 @@ pub extern "C" fn siding_set_job_options(
         StackConfig::with_size(or(stack_size, default.size)).guard(or(guard_size, default.guard));
     guarded(FAILED, || match job::set_options(config, flags) {
         Ok(()) => OK,
+        Err(StackError::TooSmall { .. } | StackError::TooLarge { .. }) => {
+            fail(Reason::InvalidArgument)
+        }
+        Err(StackError::ShadowStack) => fail(Reason::Unsupported),
         Err(_) => fail(Reason::MallocFailure),
     })
 }
@@ -103,6 +111,7 @@ pub extern "C" fn siding_high_water_mark(
 pub extern "C" fn siding_report_overflows() -> c_int {
     guarded(FAILED, || match job::report_overflows() {
         Ok(()) => OK,
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => fail(Reason::Unsupported),
         Err(_) => fail(Reason::MallocFailure),
     })
 }

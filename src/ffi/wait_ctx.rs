@@ -53,13 +53,13 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_free(ctx: *mut AsyncWaitCtx) {
     // SAFETY: by this function's contract.
     let Some(borrowed) = (unsafe { Borrowed::from(ctx) }) else { return };
     guarded((), || {
-        if !borrowed.is_kept() {
-            if borrowed.is_shared() {
+        let owned = ManuallyDrop::into_inner(borrowed.0);
+        if !owned.is_kept() {
+            if owned.is_shared() {
                 handle::forget_wait_ctx(ctx.cast());
             }
-            borrowed.shut();
+            owned.shut();
         }
-        drop(ManuallyDrop::into_inner(borrowed.0));
     });
 }
 
@@ -222,8 +222,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_callback(
 ) -> c_int {
     // SAFETY: by this function's contract.
     let Some(ctx) = (unsafe { Borrowed::from(ctx) }) else { return FAILED };
-    let Some(found) = ctx.callback() else { return FAILED };
-    let (function, arg) = found.to_c();
+    let Some((function, arg)) = ctx.callback_c() else { return FAILED };
     // SAFETY: NULL or writable.
     unsafe { put(callback, Some(function)) };
     // SAFETY: NULL or writable.

@@ -18,7 +18,8 @@
 //! Any runtime will do: the job is woken through the task's `Waker`, and waits for
 //! descriptors and instants through a [`Reactor`]. Neither side ever polls without a reason.
 //! A job stays on the thread of its first poll; so the future is not `Send`, and wants
-//! `LocalSet`, `LocalExecutor` or a runtime of one thread.
+//! `LocalSet`, `LocalExecutor` or `block_on`. Dropping it unwinds the job; with C frames on the
+//! job's stack use [`run_with`] and [`CancelMode::Return`](crate::job::CancelMode).
 
 use std::fmt;
 use std::future::Future;
@@ -71,6 +72,9 @@ const STEPS: usize = 64;
 /// [`offload`](crate::offload::offload), [`block_on()`] and pause; for descriptors and instants
 /// ([`sleep`](crate::job::sleep) too: [`WaitError::NoReactor`](crate::job::WaitError) here) use
 /// [`run_with`] and a reactor.
+///
+/// Dropping the future unwinds the job, which aborts at a C frame: see
+/// [`CancelMode`](crate::job::CancelMode).
 pub fn run<T: 'static, F: FnOnce() -> T + 'static>(closure: F) -> JobFuture<T, F> {
     run_with(Options::new(), NoReactor, closure)
 }

@@ -301,6 +301,16 @@ impl Raw {
         }
     }
 
+    /// Wakes that went to `from` go to `to`.
+    #[cfg(feature = "capi")]
+    pub(super) fn redirect(self, from: &Inbox, to: &'static Inbox, token: usize) {
+        if let Some(slot) = self.core().slot.get()
+            && slot.inbox().is_some_and(|inbox| ptr::eq(inbox, from))
+        {
+            slot.connect(Some(to), token);
+        }
+    }
+
     /// Wakes go nowhere: the thread that looked for them ends.
     #[cfg(feature = "capi")]
     pub(super) fn disconnect(self) {

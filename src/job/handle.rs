@@ -144,9 +144,12 @@ pub(crate) unsafe fn start(
     size: usize,
     ctx: Option<&WaitCtx>,
 ) -> Result<Ready, NotStarted> {
-    // SAFETY: by this function's contract.
-    let args = unsafe { Args::new(args, size) }.ok_or(NotStarted::Args)?;
     let (raw, extras) = pool::take_for_c().map_err(refused)?;
+    // SAFETY: by this function's contract.
+    let Some(args) = (unsafe { Args::new(args, size) }) else {
+        pool::put(raw);
+        return Err(NotStarted::Args);
+    };
     let core = raw.core();
     let Some(entry) = core.entry.get().or_else(|| Entry::for_job(raw)) else {
         pool::put(raw);
@@ -233,6 +236,18 @@ pub(super) fn own(handle: Handle) -> Option<Raw> {
     let entry = handle.entry()?;
     let job = NonNull::new(entry.job.load(Ordering::Relaxed))?;
     (entry.owner.load(Ordering::Relaxed) == this_thread()).then_some(Raw(job))
+}
+
+/// Shows each live job that C has started on this thread and has not given up.
+pub(super) fn each_own(mut see: impl FnMut(Handle, Raw)) {
+    each(|entry| {
+        if entry.is_live()
+            && entry.owner.load(Ordering::Relaxed) == this_thread()
+            && let Some(job) = NonNull::new(entry.job.load(Ordering::Relaxed))
+        {
+            see(entry.handle(), Raw(job));
+        }
+    });
 }
 
 impl Ready {
@@ -326,7 +341,7 @@ pub(crate) unsafe fn came_back_plainly(tag: usize, link: *mut Link) -> Option<Ha
 pub(super) fn finished(job: Raw, word: Word, entry: &Entry) -> c_int {
     entry.ctx.store(ptr::null_mut(), Ordering::Release);
     entry.next_run();
-    pool::put(job);
+    pool::put_for_c(job);
     // SAFETY: `c_entry` returns an int in the word.
     unsafe { word.assume_init() }.addr() as c_int
 }
@@ -374,7 +389,9 @@ unsafe fn c_entry(_: Word, entered: usize, link: *mut Link) -> Words {
 /// The innermost running job, if C started it.
 #[inline(always)]
 pub(crate) fn running() -> Option<Handle> {
-    Some(current::get()?.core().entry.get()?.handle())
+    let entry = current::get()?.core().entry.get()?;
+    // One that C has started before may be Rust's now.
+    entry.is_live().then(|| entry.handle())
 }
 
 /// The wait context of a live job; null for any other handle. From any thread.
@@ -391,6 +408,8 @@ pub(crate) fn forget_wait_ctx(ctx: *mut c_void) {
 }
 
 pub(super) const NOBODY: usize = 0;
+/// It was running when its thread ended: nobody's, and not to be had.
+pub(super) const LOST: usize = 2;
 /// Beside the thread: its job is given up.
 pub(super) const GIVEN_UP: usize = 1;
 

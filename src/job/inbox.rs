@@ -44,7 +44,7 @@ impl Inbox {
         let forks = sys::fork_generation();
         let mut free = hold();
         while let Some(inbox) = free.pop() {
-            if inbox.forks == forks {
+            if !inbox.is_inherited() {
                 // Sent to the one before, who did not look.
                 inbox.clear_event();
                 inbox.awake();
@@ -60,6 +60,11 @@ impl Inbox {
         });
         new.map_err(|_| io::ErrorKind::OutOfMemory)?;
         Ok(free.pop().expect("just made"))
+    }
+
+    /// Whether the event is that of a process that this one was forked from.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.forks != sys::fork_generation()
     }
 
     pub(crate) fn release(&'static self) {
@@ -103,6 +108,7 @@ impl Inbox {
     /// Has a sleeping driver look at its jobs once more.
     pub(super) fn look_again(&self) {
         match self.driver.compare_exchange(ASLEEP, SIGNALLED, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) if self.is_inherited() => {} // In the parent nobody was woken.
             Ok(_) => self.event.notify(),
             Err(GONE) => self.pass_on(),
             Err(_) => {}
@@ -140,6 +146,15 @@ impl Inbox {
         self.head.load(Ordering::SeqCst).is_null() || {
             self.awake();
             false
+        }
+    }
+
+    /// For the driver itself: it has something to do that no wake tells of, so whoever watches its
+    /// event for it must hear. (It falls asleep by itself alone: what is seen here is not late.)
+    #[inline]
+    pub(crate) fn has_work(&self) {
+        if self.driver.load(Ordering::Relaxed) == ASLEEP {
+            self.look_again();
         }
     }
 

@@ -23,8 +23,9 @@ impl Place {
 
     /// Waits to be called, from now on in the name of `waker`.
     pub(crate) fn wait(&self, waker: &Waker) {
+        let waker = waker.clone(); // foreign code, like its drop
         // Gone while the thread is ending: then there is no pool either, and no limit.
-        let before = LINE.try_with(|line| line.borrow_mut().insert(self.0, waker.clone()));
+        let before = LINE.try_with(|line| line.borrow_mut().insert(self.0, waker));
         drop(before);
         pool::keep_none();
     }

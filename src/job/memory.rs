@@ -25,7 +25,7 @@ struct Functions {
     free: Free,
     /// Somebody has replaced one of them.
     custom: bool,
-    /// A stack has been made: they stay as they are.
+    /// A stack of the default size has been made: they stay as they are.
     sealed: bool,
 }
 
@@ -64,12 +64,16 @@ pub(crate) fn get() -> (Alloc, Free) {
 
 /// A context on a stack from wherever stacks come from.
 pub(super) fn context(config: StackConfig, core: Core) -> Result<Context<Core>, StackError> {
+    let pooled = |core| Context::new(PooledStack::new(config)?, core);
+    if config != StackConfig::DEFAULT {
+        return pooled(core);
+    }
     let (alloc, free) = {
         let mut functions = functions();
         functions.sealed = true;
-        if !functions.custom || config != StackConfig::DEFAULT {
+        if !functions.custom {
             drop(functions);
-            return Context::new(PooledStack::new(config)?, core);
+            return pooled(core);
         }
         (functions.alloc, functions.free)
     };

@@ -77,7 +77,7 @@ pub use measure::{assert_stack_use, stack_use};
 pub use overflow::report_overflows;
 pub(crate) use pool::census;
 #[cfg(feature = "capi")]
-pub(crate) use pool::set_options;
+pub(crate) use pool::{Helper, set_options};
 pub use pool::{InvalidPoolSize, cleanup_thread, init_thread};
 #[cfg(feature = "trace")]
 pub use trace::Events;

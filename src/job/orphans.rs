@@ -11,7 +11,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::core::{self, Raw};
-use super::handle::{self, GIVEN_UP, Handle, NOBODY, Ready, Unusable, each, this_thread};
+use super::handle::{self, GIVEN_UP, Handle, LOST, NOBODY, Ready, Unusable, each, this_thread};
 use super::wait_ctx::WaitCtx;
 use super::{current, pool, trace, woken};
 use crate::context::tag;
@@ -45,15 +45,18 @@ pub(super) fn orphan_others() {
     });
 }
 
-/// This thread ends: the jobs it leaves paused belong to nobody.
+/// This thread ends: the jobs it leaves paused belong to nobody. One that it ends on the stack of
+/// can never go on, nor those that it is nested in.
 pub(super) fn orphan_all() {
     let me = this_thread();
     each(|entry| {
-        if entry.is_live() && entry.owner.load(Ordering::Relaxed) & !GIVEN_UP == me {
-            if let Some(job) = NonNull::new(entry.job.load(Ordering::Relaxed)) {
-                Raw(job).disconnect();
-            }
-            entry.owner.store(NOBODY, Ordering::Release);
+        if entry.is_live()
+            && entry.owner.load(Ordering::Relaxed) & !GIVEN_UP == me
+            && let Some(job) = NonNull::new(entry.job.load(Ordering::Relaxed)).map(Raw)
+        {
+            job.disconnect();
+            let owner = if job.is_running() { LOST } else { NOBODY };
+            entry.owner.store(owner, Ordering::Release);
         }
     });
 }
@@ -93,15 +96,13 @@ pub(crate) fn each_orphan(mut see: impl FnMut(Handle)) {
 pub(crate) fn adopt(handle: Handle) -> Result<(), Unusable> {
     let entry = handle.entry().ok_or(Unusable::Stale)?;
     let (me, order) = (this_thread(), Ordering::Acquire);
-    match entry.owner.compare_exchange(NOBODY, me, order, Ordering::Relaxed) {
-        Ok(_) => {
-            ADOPTED.fetch_add(1, Ordering::Relaxed);
-            pool::adopt();
-            woken::take_over(handle);
-            Ok(())
-        }
-        Err(_) => Err(Unusable::Busy),
+    let take = || entry.owner.compare_exchange(NOBODY, me, order, Ordering::Relaxed).is_ok();
+    if !pool::adopt(take) {
+        return Err(Unusable::Busy);
     }
+    ADOPTED.fetch_add(1, Ordering::Relaxed);
+    woken::take_over(handle);
+    Ok(())
 }
 
 /// Jobs that were adopted, ever.

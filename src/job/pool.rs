@@ -7,6 +7,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+#[cfg(feature = "capi")]
+use std::panic::{self, AssertUnwindSafe};
 
 use super::StartError;
 use super::core::Raw;
@@ -27,6 +29,9 @@ struct Pool {
     extras: Cell<u32>,
     /// 0 for no limit.
     max_size: Cell<usize>,
+    /// Jobs of ours that the limit is not for.
+    #[cfg(feature = "capi")]
+    helpers: Cell<usize>,
     /// Free jobs to keep for reuse.
     wanted: Cell<usize>,
     /// The same as far as `free` has room, or none: from a cleanup, or while the limit is
@@ -45,6 +50,8 @@ thread_local! {
             stack: Cell::new(StackConfig::DEFAULT),
             #[cfg(feature = "capi")]
             extras: Cell::new(0),
+            #[cfg(feature = "capi")]
+            helpers: Cell::new(0),
             max_size: Cell::new(0),
             wanted: Cell::new(KEEP),
             keep: Cell::new(0),
@@ -113,8 +120,7 @@ pub fn init_thread(max_size: usize, init_size: usize) -> Result<(), InvalidPoolS
             let Ok(job) = pool.create(pool.stack.get()) else { break };
             pool.free.borrow_mut().push(job);
         }
-        let exceeded = max_size != 0 && pool.total.get() > max_size;
-        pool.keep.set(if exceeded || !nobody_waits() { 0 } else { pool.make_room() });
+        pool.keep.set(if pool.exceeds() || !nobody_waits() { 0 } else { pool.make_room() });
     });
     call_who_waits();
     Ok(())
@@ -143,24 +149,57 @@ pub(super) fn take(stack: StackConfig) -> Result<Raw, StartError> {
 #[cfg(feature = "capi")]
 #[inline]
 pub(super) fn take_for_c() -> Result<(Raw, u32), StartError> {
-    with(|pool| Ok((pool.take(pool.stack.get())?, pool.extras.get())))
-        .unwrap_or_else(|| Ok((Raw::new(StackConfig::DEFAULT)?, 0)))
+    let take = |pool: &Pool| Ok((pool.take(pool.stack.get())?, pool.extras.get()));
+    with(take).unwrap_or_else(|| {
+        let last = Raw::new(StackConfig::DEFAULT)?;
+        // It must not be left: nobody would notice the end of this thread any more, and another
+        // one that takes its address would have the job.
+        last.core().blocked.set(1);
+        Ok((last, 0))
+    })
 }
 
 /// What the jobs are made of that this thread keeps, and a word for
 /// [`take_for_c`]. Fails if there are no such stacks.
 #[cfg(feature = "capi")]
-pub(crate) fn set_options(stack: StackConfig, extras: u32) -> Result<(), StartError> {
-    let trial = Raw::new(stack)?;
-    // SAFETY: nobody has used it.
-    unsafe { trial.free() };
-    with(|pool| {
-        if pool.stack.replace(stack) != stack {
+pub(crate) fn set_options(stack: StackConfig, extras: u32) -> Result<(), crate::stack::StackError> {
+    let try_it = |pool: &Pool| {
+        if pool.stack.get() != stack {
+            let trial = Raw::new(stack)?;
+            // SAFETY: nobody has used it.
+            unsafe { trial.free() };
+            pool.stack.set(stack);
             pool.shrink_to(0);
         }
         pool.extras.set(extras);
-    });
-    Ok(())
+        Ok(())
+    };
+    with(try_it).unwrap_or(Ok(()))
+}
+
+/// While it is there, this thread's limit allows for one job more: not the program's, but one
+/// that helps it to end another.
+#[cfg(feature = "capi")]
+pub(crate) struct Helper(());
+
+#[cfg(feature = "capi")]
+impl Helper {
+    pub(crate) fn new() -> Self {
+        with(|pool| pool.helpers.update(|helpers| helpers + 1));
+        Helper(())
+    }
+}
+
+#[cfg(feature = "capi")]
+impl Drop for Helper {
+    fn drop(&mut self) {
+        with(|pool| {
+            pool.helpers.update(|helpers| helpers.saturating_sub(1));
+            if pool.exceeds() {
+                pool.keep.set(0); // until the next is made
+            }
+        });
+    }
 }
 
 /// The jobs of this thread: all, and free ones.
@@ -168,10 +207,17 @@ pub(crate) fn census() -> (usize, usize) {
     with(|pool| (pool.total.get(), pool.free.borrow().len())).unwrap_or_default()
 }
 
-/// This thread takes over a job of one that has ended.
+/// This thread takes over a job of one that has ended, if `take` succeeds. Not while it ends
+/// itself: nobody would notice that it leaves the job behind.
 #[cfg(feature = "capi")]
-pub(super) fn adopt() {
-    with(|pool| pool.total.update(|total| total + 1));
+pub(super) fn adopt(take: impl FnOnce() -> bool) -> bool {
+    let count = |pool: &Pool| {
+        take() && {
+            pool.total.update(|total| total + 1);
+            true
+        }
+    };
+    with(count).unwrap_or(false)
 }
 
 /// Takes back a job that has ended.
@@ -188,6 +234,23 @@ pub(super) fn put(job: Raw) {
 fn put_with(job: Raw, wait_ctx: WaitCtx) {
     keep_or_free(job);
     drop(wait_ctx);
+}
+
+/// As [`put`] where C would have to deal with a panic of such a cleanup.
+#[cfg(feature = "capi")]
+#[inline]
+pub(super) fn put_for_c(job: Raw) {
+    match job.reset() {
+        None => keep_or_free(job),
+        Some(wait_ctx) => put_with_for_c(job, wait_ctx),
+    }
+}
+
+#[cfg(feature = "capi")]
+#[cold]
+fn put_with_for_c(job: Raw, wait_ctx: WaitCtx) {
+    // What is to be said of it, the panic hook has said.
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| put_with(job, wait_ctx)));
 }
 
 #[inline(always)]
@@ -243,7 +306,7 @@ impl Pool {
 
     #[cold]
     fn create(&self, stack: StackConfig) -> Result<Raw, StartError> {
-        let limit = self.max_size.get();
+        let limit = self.limit();
         if limit != 0 {
             // A free job of another kind may make room.
             self.shrink_to(limit - 1);
@@ -257,6 +320,22 @@ impl Pool {
             self.keep.set(self.make_room());
         }
         Ok(job)
+    }
+
+    /// How many jobs there may be in all; 0 for no limit.
+    fn limit(&self) -> usize {
+        match self.max_size.get() {
+            0 => 0,
+            #[cfg(feature = "capi")]
+            limit => limit + self.helpers.get(),
+            #[cfg(not(feature = "capi"))]
+            limit => limit,
+        }
+    }
+
+    fn exceeds(&self) -> bool {
+        let limit = self.limit();
+        limit != 0 && self.total.get() > limit
     }
 
     /// How many of those that are wanted the list has room for, which is made if there is

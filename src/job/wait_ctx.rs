@@ -14,8 +14,7 @@
 //! Flags stand beside it. `changed` is written under the lock and read without it by
 //! [`WaitCtx::reset`], so that a resume with nothing to reset, the usual one, takes no
 //! lock. A change that it misses was made by another thread, in no order to the reset, and
-//! counts as made after it. `shut` and `kept` only ever become true, and order
-//! nothing.
+//! counts as made after it. `shut` only ever becomes true, and orders nothing.
 //!
 //! # Safety
 //!
@@ -41,6 +40,7 @@ use crate::sys::try_box;
 mod c_form;
 mod callback;
 mod locks;
+use c_form::Keepers;
 #[cfg(feature = "capi")]
 pub(crate) use callback::CallbackFn;
 #[cfg(test)]
@@ -131,7 +131,6 @@ struct Shared {
     handles: AtomicUsize,
     changed: AtomicBool,
     shut: AtomicBool,
-    kept: AtomicBool,
     state: Guarded<State>,
 }
 
@@ -141,6 +140,7 @@ struct State {
     entries: Vec<Entry>,
     callback: Option<Callback>,
     status: Status,
+    keepers: Keepers,
 }
 
 struct Entry {
@@ -185,7 +185,6 @@ impl WaitCtx {
             handles: AtomicUsize::new(1),
             changed: AtomicBool::new(false),
             shut: AtomicBool::new(false),
-            kept: AtomicBool::new(false),
             state: Guarded::default(),
         })?;
         fork::prepare();
@@ -276,9 +275,15 @@ impl WaitCtx {
         std::mem::replace(&mut self.lock().callback, callback)
     }
 
-    /// The callback, if one is set. It is for the engine to call.
+    /// The callback, if one is set. It is for the engine to call: best when the operation is
+    /// done, since it may change until then.
     pub fn callback(&self) -> Option<Callback> {
-        self.lock().callback.clone()
+        let state = self.lock();
+        if state.keepers.want_wakes() {
+            let ctx = self.clone();
+            return Some(Callback::new(move || ctx.wake_keepers()));
+        }
+        state.callback.clone()
     }
 
     /// Stores how the operation stands.

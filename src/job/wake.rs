@@ -53,7 +53,9 @@ pub(super) fn hold() -> MutexGuard<'static, Free<Slot>> {
 ///
 /// May be used from any thread; [`wake`](Self::wake) also from a signal handler. A wake
 /// that comes too late, twice, or before the job waits is harmless: wakes do not count,
-/// and one that comes early makes the next wait return at once.
+/// and one that comes early makes the next [`park`](super::park) return at once. What waits for
+/// something of its own (`sleep`, `offload`, `block_on`, `join`) uses up the wakes that come
+/// meanwhile. So look at what you wait for before you park.
 ///
 /// A scheduler whose jobs all wait keeps waiting as long as such a handle exists, so let
 /// it go when it is of no more use.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 
 use super::current;
 use super::handle::{self, Handle, Unusable};
@@ -23,16 +24,7 @@ thread_local! {
 
 fn with<R>(f: impl FnOnce(&mut Woken) -> R) -> io::Result<R> {
     let gone = |_| io::Error::from(io::ErrorKind::NotFound);
-    WOKEN
-        .try_with(|woken| {
-            let mut woken = woken.borrow_mut();
-            let woken = match &mut *woken {
-                Some(woken) => woken,
-                none => none.insert(Woken { inbox: Inbox::take()?, handles: VecDeque::new() }),
-            };
-            Ok(f(woken))
-        })
-        .map_err(gone)?
+    WOKEN.try_with(|woken| Ok(f(Woken::of_this_process(&mut woken.borrow_mut())?))).map_err(gone)?
 }
 
 /// The wake handle of a live job of this thread, whose wakes [`next`] will report unless
@@ -113,6 +105,21 @@ pub(crate) fn pass_on() {
 }
 
 impl Woken {
+    /// In a forked child the parent's inbox is left to the parent, whose event it has.
+    fn of_this_process(place: &mut Option<Woken>) -> io::Result<&mut Woken> {
+        if place.as_ref().is_none_or(|woken| woken.inbox.is_inherited()) {
+            let new = Woken { inbox: Inbox::take()?, handles: VecDeque::new() };
+            let parents = place.replace(new);
+            if let (Some(mut parents), Some(new)) = (parents, &mut *place) {
+                handle::each_own(|handle, job| {
+                    job.redirect(parents.inbox, new.inbox, handle.number());
+                });
+                new.handles = mem::take(&mut parents.handles);
+            } // What it still has goes to the new one.
+        }
+        Ok(place.as_mut().expect("just made, if it was not there"))
+    }
+
     fn next(&mut self) -> Option<Handle> {
         loop {
             self.refill();

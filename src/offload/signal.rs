@@ -9,7 +9,8 @@ use crate::sys::Event;
 /// By the job's driver, or as engines do it, by its wait context.
 pub(super) enum Signal {
     Wake(Wake),
-    Callback(Callback),
+    /// With the callback at first: it may have changed by the time it is wanted.
+    Callback(WaitCtx, Callback),
     /// Boxed, because its address is its key: jobs may share a wait context.
     Event(WaitCtx, Box<Event>),
 }
@@ -23,7 +24,7 @@ impl Signal {
         }
         let ctx = job::wait_ctx().ok_or(WaitError::NotDriven)?;
         if let Some(callback) = ctx.callback() {
-            return Ok(Signal::Callback(callback));
+            return Ok(Signal::Callback(ctx, callback));
         }
         let event = Box::new(Event::new().map_err(WaitError::Io)?);
         ctx.set_wait_fd(key(&event), event.async_fd())
@@ -43,8 +44,8 @@ impl Signal {
     pub(super) fn raise(&self) {
         match self {
             Signal::Wake(wake) => wake.wake(),
-            Signal::Callback(callback) => {
-                callback.call();
+            Signal::Callback(ctx, first) => {
+                ctx.callback().as_ref().unwrap_or(first).call();
             }
             Signal::Event(_, event) => event.notify(),
         }

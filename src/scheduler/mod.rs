@@ -176,9 +176,11 @@ impl Scheduler {
     /// Gives each job that can go on a turn; if none can, waits for one, at most for
     /// `timeout` (`None`: as long as it takes; zero: not at all).
     ///
-    /// For embedding in another loop: call it with a zero timeout whenever the scheduler's
-    /// descriptor ([`AsFd`]) is readable, [`next_deadline`](Self::next_deadline) has come,
-    /// or the answer was [`Turn::Busy`].
+    /// For embedding in another loop: call it with a zero timeout once, and then whenever the
+    /// scheduler's descriptor (`AsFd`; not on Windows) is readable,
+    /// [`next_deadline`](Self::next_deadline) has come, or the answer was [`Turn::Busy`].
+    /// Between turns the descriptor becomes readable by a wake, by a descriptor that a job waits
+    /// for, and by a job that is spawned.
     ///
     /// # Errors
     ///
@@ -195,9 +197,13 @@ impl Scheduler {
         core.collect(timeout)?;
         core.run_ready();
         if core.live() == 0 {
+            // Without a timeout nobody watches the descriptor.
+            while timeout.is_some() && !core.inbox.may_sleep() {
+                core.take_woken();
+            }
             Ok(Turn::Idle)
         } else if core.queue.len() == 0 && core.inbox.may_sleep() {
-            // From here on a wake makes the scheduler's descriptor readable.
+            // From here on a wake, or another job, makes the scheduler's descriptor readable.
             Ok(Turn::Waiting)
         } else {
             Ok(Turn::Busy)
@@ -293,6 +299,7 @@ impl Core {
         // SAFETY: the queue lies in `self`, whose drop cancels the job.
         unsafe { job.attach(self.inbox, token, &self.queue) };
         self.queue.push(job);
+        self.inbox.has_work();
     }
 
     /// Puts every job whose wait is over into the queue, after waiting for one if need be.

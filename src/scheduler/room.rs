@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::mem::ManuallyDrop;
 use std::rc::Weak;
 
 use super::{Core, Spawner};
@@ -77,10 +78,10 @@ impl Room {
         self.waiters.borrow().binary_search_by_key(&number, |(number, _)| *number).ok()
     }
 
-    fn leave(&self, number: u64) {
-        if let Some(place) = self.place_of(number) {
-            self.waiters.borrow_mut().remove(place);
-        }
+    /// Whether somebody still stood there.
+    fn leave(&self, number: u64) -> bool {
+        let place = self.place_of(number);
+        place.is_some_and(|place| self.waiters.borrow_mut().remove(place).is_some())
     }
 
     pub(super) fn wake_next(&self) {
@@ -91,7 +92,8 @@ impl Room {
     }
 }
 
-/// The current job among the waiters; in a cancelled one this is dropped by the unwinding.
+/// The current job among the waiters. Dropped while it waits: it was cancelled, and who was
+/// called passes that on.
 struct Waiting<'a> {
     /// Not the scheduler itself, which would never go away then.
     scheduler: &'a Weak<Core>,
@@ -100,8 +102,10 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(core) = self.scheduler.upgrade() {
-            core.room.leave(self.number);
+        if let Some(core) = self.scheduler.upgrade()
+            && !core.room.leave(self.number)
+        {
+            core.room.wake_next();
         }
     }
 }
@@ -120,13 +124,20 @@ impl Spawner {
             && !core.has_room()
         {
             // Another wake of the job's does not cost it its place.
-            if waiting.as_ref().is_none_or(|waiting| core.room.place_of(waiting.number).is_none()) {
+            let stands = |waiting: &Waiting<'_>| core.room.place_of(waiting.number).is_some();
+            if !waiting.as_ref().is_some_and(stands) {
                 let ticket = job::wake_ticket().ok_or(WaitError::NotDriven)?;
                 let number = core.room.enter(ticket);
-                waiting = Some(Waiting { scheduler: &self.0, number });
+                waiting.get_or_insert(Waiting { scheduler: &self.0, number }).number = number;
             }
             drop(core);
             job::park()?;
+        }
+        // It has what it was called for.
+        if let Some(waiting) = waiting.map(ManuallyDrop::new)
+            && let Some(core) = self.0.upgrade()
+        {
+            core.room.leave(waiting.number);
         }
         Ok(())
     }

@@ -38,6 +38,26 @@ fn a_stack_that_is_too_small_is_given_back() {
 }
 
 #[test]
+fn options_make_no_stack_of_theirs_and_those_of_other_sizes_are_not() {
+    unsafe extern "C" {
+        fn siding_set_job_options(stack: usize, guard: usize, flags: u32) -> c_int;
+    }
+    // SAFETY: no preconditions.
+    let options = |stack, flags| assert_eq!(unsafe { siding_set_job_options(stack, 0, flags) }, 1);
+    passes(|| {
+        const WIPE: u32 = 1;
+        options(0, WIPE);
+        options(512 << 10, 0);
+        assert_eq!(set(Some(alloc), Some(free)), 1);
+        for (size, is_ours) in [(512 << 10, false), (0, true)] {
+            options(size, 0);
+            assert_eq!(Job::new().start(|| 1), Finish);
+            assert_eq!(BOOKS.lock().unwrap().allocated > 0, is_ours);
+        }
+    });
+}
+
+#[test]
 fn a_stack_need_not_be_aligned() {
     with_books(|| {
         BOOKS.lock().unwrap().skew = 7;

@@ -24,8 +24,7 @@ struct request {
     int result;
     _Atomic enum state state;
     struct timespec due;
-    ASYNC_callback_fn callback; /* how to wake the job; or */
-    void *callback_arg;
+    ASYNC_WAIT_CTX *ctx; /* how to wake the job: its callback, or */
     int fd; /* an eventfd; or -1: nobody pauses */
     struct request *next;
 };
@@ -48,9 +47,13 @@ static const char key;
 static void wake(const struct request *request)
 {
     const uint64_t one = 1;
+    ASYNC_callback_fn callback;
+    void *callback_arg;
 
-    if (request->callback != NULL)
-        request->callback(request->callback_arg);
+    /* Asked for only now: it is another one if the job was given up meanwhile. */
+    if (request->ctx != NULL &&
+        ASYNC_WAIT_CTX_get_callback(request->ctx, &callback, &callback_arg) && callback != NULL)
+        callback(callback_arg);
     else if (request->fd >= 0 && write(request->fd, &one, sizeof(one)) < 0)
         abort(); /* an eventfd that is ours and not full */
 }
@@ -124,14 +127,16 @@ static int can_pause(struct request *request)
 {
     ASYNC_JOB *job = ASYNC_get_current_job();
     ASYNC_WAIT_CTX *ctx = job != NULL ? ASYNC_get_wait_ctx(job) : NULL;
+    ASYNC_callback_fn callback;
     void *unused;
 
     request->fd = -1;
     if (ctx == NULL)
         return 0;
-    if (ASYNC_WAIT_CTX_get_callback(ctx, &request->callback, &request->callback_arg) &&
-        request->callback != NULL)
+    if (ASYNC_WAIT_CTX_get_callback(ctx, &callback, &unused) && callback != NULL) {
+        request->ctx = ctx;
         return 1;
+    }
     if (ASYNC_WAIT_CTX_get_fd(ctx, &key, &request->fd, &unused))
         return 1;
     request->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

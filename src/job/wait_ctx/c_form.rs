@@ -3,12 +3,14 @@
 
 use std::collections::TryReserveError;
 use std::ffi::{c_int, c_void};
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::callback::{Callback, CallbackFn, Closure, Form};
 use super::{AsyncFd, CleanupFn, Key, Payload, WaitCtx};
+use crate::job::Wake;
 
 impl WaitCtx {
     /// [`set_wait_fd_with`](Self::set_wait_fd_with) for C.
@@ -34,10 +36,13 @@ impl WaitCtx {
         self.end();
     }
 
-    /// A job that was given up still waits for what is in here: it ends with its last
-    /// handle, whatever is freed before.
-    pub(crate) fn keep(&self) {
-        self.shared().kept.store(true, Ordering::Relaxed);
+    /// A job that was given up still waits for what is in here: until the answer is dropped the
+    /// context ends with its last handle, whatever is freed before.
+    pub(crate) fn keep(&self) -> Kept {
+        let keepers = &mut self.lock().keepers;
+        keepers.last += 1;
+        keepers.all.push((keepers.last, None));
+        Kept { ctx: self.clone(), number: keepers.last }
     }
 
     /// Whether there are other handles: jobs that were started with it have some.
@@ -47,7 +52,23 @@ impl WaitCtx {
 
     /// Whether somebody has asked to [keep](Self::keep) it.
     pub(crate) fn is_kept(&self) -> bool {
-        self.shared().kept.load(Ordering::Relaxed)
+        !self.lock().keepers.all.is_empty()
+    }
+
+    /// [`callback`](Self::callback) for C, which calls it no later than the job needs that.
+    pub(crate) fn callback_c(&self) -> Option<(CallbackFn, *mut c_void)> {
+        let state = self.lock();
+        if state.keepers.want_wakes() {
+            return Some((wake_keepers, self.as_ptr()));
+        }
+        // Whoever has set it keeps it.
+        state.callback.as_ref().map(Callback::to_c)
+    }
+
+    /// Wakes every job that was given up and waits for this context.
+    pub(super) fn wake_keepers(&self) {
+        // Under the lock: these wakes are for a scheduler of ours.
+        self.lock().keepers.all.iter().filter_map(|(_, wake)| wake.as_ref()).for_each(Wake::wake);
     }
 
     /// Whether there is anything to wait for: an fd or a callback.
@@ -72,6 +93,54 @@ impl WaitCtx {
         // SAFETY: `as_ptr` is that of a handle which, by the caller's word, is still there.
         WaitCtx(unsafe { NonNull::new_unchecked(ptr.cast()) })
     }
+}
+
+/// Who has asked to [keep](WaitCtx::keep) a context.
+#[derive(Default)]
+pub(super) struct Keepers {
+    all: Vec<(usize, Option<Wake>)>,
+    /// Numbers them.
+    last: usize,
+}
+
+impl Keepers {
+    pub(super) fn want_wakes(&self) -> bool {
+        self.all.iter().any(|(_, wake)| wake.is_some())
+    }
+}
+
+/// See [`WaitCtx::keep`].
+pub(crate) struct Kept {
+    ctx: WaitCtx,
+    number: usize,
+}
+
+impl Kept {
+    /// Who asks for the context's callback gets one that calls this, whatever is set: those who
+    /// have set it have given the job up.
+    pub(crate) fn wake_by(&self, wake: Wake) {
+        let mut state = self.ctx.lock();
+        let mine = state.keepers.all.iter_mut().find(|(number, _)| *number == self.number);
+        let before = mine.and_then(|(_, place)| place.replace(wake));
+        drop(state);
+        drop(before);
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let mut state = self.ctx.lock();
+        let mine = state.keepers.all.iter().position(|(number, _)| *number == self.number);
+        let mine = mine.map(|place| state.keepers.all.remove(place));
+        drop(state);
+        drop(mine);
+    }
+}
+
+unsafe extern "C" fn wake_keepers(ctx: *mut c_void) -> c_int {
+    // SAFETY: from `callback_c`; the job that is waited for has a handle.
+    ManuallyDrop::new(unsafe { WaitCtx::from_ptr(ctx) }).wake_keepers();
+    1
 }
 
 impl Callback {
