@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Format, lints, documentation, shell scripts.
-#   ci/lint.sh [target ...]      lints for these targets; the native one unless told
+#   ci/lint.sh [target ...] [-- target ...]
+#                                lints for these targets, the native one unless told; for those
+#                                after the dashes the library alone
 #   ci/lint.sh --quick           not the other members of the workspace, which depend on a lot
 . "$(dirname "$0")/lib.sh"
 quick=no
@@ -43,9 +45,14 @@ clippy() { # <target> <flags for cargo ...> [-- <flags for the crate ...>]
     [[ " $* " == *" -- "* ]] || flags+=(--)
     cargo clippy "${flags[@]}" -D warnings -D clippy::too_many_lines || die "clippy is not content: $*"
 }
+what=--all-targets
 for target in "$@"; do
     # What differs is in siding itself.
-    clippy "$target" --package siding --all-targets --features capi
+    if [[ $target == -- ]]; then
+        what=--lib
+    else
+        clippy "$target" --package siding "$what" --features capi
+    fi
 done
 # The other form of the switch is the same for all.
 clippy "$1" --package siding --all-targets --features capi -- --cfg siding_outline

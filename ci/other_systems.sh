@@ -30,15 +30,16 @@ check_symbols() { # <arch>
 
 for target in "$@"; do
     begin=$SECONDS
-    check=(--quiet --package siding --tests --target "$target")
+    check=(--quiet --package siding --target "$target")
     if [[ " ${COMPILED_WITH_STD[*]} " == *" $target "* ]]; then
         # Not linted, for nightly's lints change; what is special there is, for the others.
         check=(cargo +nightly check "${check[@]}" "-Zbuild-std=std,panic_unwind,test")
     else
         check=(cargo clippy "${check[@]}")
     fi
-    RUSTFLAGS="-D warnings" "${check[@]}" || die "$target does not compile"
-    RUSTFLAGS="-D warnings" "${check[@]}" --features capi || die "$target does not compile with the C ABI"
+    RUSTFLAGS="-D warnings" "${check[@]}" --lib || die "$target does not compile"
+    RUSTFLAGS="-D warnings" "${check[@]}" --tests --features capi ||
+        die "$target does not compile with the C ABI"
     # What only the code generator refuses.
     [[ ${check[1]} == +nightly ]] ||
         cargo build --quiet --package siding --lib --features capi --target "$target" ||
