@@ -72,7 +72,7 @@ size_t siding_run(siding_run_t *jobs, size_t count);
 typedef void (*siding_ended_fn)(void *arg, int ret);
 
 /* Gives a paused job of this thread up: its handle is of no more use to the caller. The
- * job runs to its end, in this call (NOW) or in later calls of siding_orphans_poll(), and
+ * job runs to its end, in this call (NOW does) or in later calls of siding_orphans_poll(), and
  * then `ended` is called, unless NULL; in those later calls it is in no job. Until then
  * everything that the job's frames refer to must stay, the wait context's descriptors too;
  * ASYNC_WAIT_CTX_free() may be called. Meanwhile ASYNC_WAIT_CTX_get_callback() answers with a

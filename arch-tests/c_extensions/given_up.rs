@@ -93,9 +93,11 @@ fn at_the_limit_jobs_can_be_given_up() {
         let start_one = || start(&mut ptr::null_mut(), ptr::null_mut(), pause_often, 0).0;
         assert_eq!((siding_orphans_poll(), start_one()), (2, NO_JOBS));
         signal(fds[0]);
+        assert!(becomes_readable(siding_orphans_fd()));
         assert_eq!(siding_orphans_poll(), 1);
         assert_eq!((told(names[0]), start_one()), (Some(1), FINISH));
         signal(fds[1]);
+        assert!(becomes_readable(siding_orphans_fd()));
         assert_eq!(siding_orphans_poll(), 0);
         assert_eq!(told(names[1]), Some(1));
         assert_eq!(start_one(), FINISH);
@@ -165,6 +167,101 @@ fn what_is_offloaded_wakes_an_orphan_whose_program_had_a_callback() {
 }
 
 #[test]
+fn only_who_waited_by_a_callback_has_one_that_is_sidings() {
+    on_a_thread(|| {
+        let (ctx, fd, names) = (ASYNC_WAIT_CTX_new(), eventfd(), [name(), name()]);
+        let null = ptr::null_mut();
+        // SAFETY: a live context.
+        assert_eq!(unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, null, fd, null, None) }, 1);
+        for name in names {
+            assert_eq!(give_up(paused(ctx, pause_often, 2), DRAIN, name), 1);
+        }
+        let (mut callback, mut arg) = (None, null);
+        // SAFETY: a live context, writable outputs.
+        assert_eq!(unsafe { ASYNC_WAIT_CTX_get_callback(ctx, &mut callback, &mut arg) }, 0);
+        signal(fd);
+        assert!(becomes_readable(siding_orphans_fd()));
+        while siding_orphans_poll() != 0 {}
+        assert_eq!(names.map(told), [Some(2), Some(2)]);
+        free(ctx);
+        close(fd);
+    });
+}
+
+#[test]
+fn a_callback_is_heard_before_its_orphan_had_a_turn() {
+    static NEXT: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+    /// Gives another job up, whose device is done at once.
+    unsafe extern "C" fn give_up_next(name: Data, _: c_int) {
+        let (ctx, job) = NEXT.lock().unwrap().pop().unwrap();
+        let job = ptr::with_exposed_provenance_mut(job);
+        assert_eq!(give_up(job, ON_WAKE, name.addr()), 1);
+        call(callback_of(ptr::with_exposed_provenance_mut(ctx)));
+    }
+    on_a_thread(|| {
+        let (calls, name) = (AtomicUsize::new(0), name());
+        let contexts = [ctx_with_callback(&calls), ctx_with_callback(&calls)];
+        let [first, second] = contexts.map(|ctx| paused(ctx, pause_often, 1));
+        let next = (contexts[1].expose_provenance(), second.expose_provenance());
+        NEXT.lock().unwrap().push(next);
+        let arg = ptr::without_provenance_mut(name);
+        // SAFETY: `give_up_next` takes a name.
+        assert_eq!(unsafe { siding_job_cancel(first, ON_WAKE, Some(give_up_next), arg) }, 1);
+        call(callback_of(contexts[0]));
+        assert_eq!((siding_orphans_poll(), told(name)), (0, Some(1)));
+        assert_eq!(calls.load(SeqCst), 0);
+        contexts.into_iter().for_each(free);
+    });
+}
+
+#[test]
+fn cleanups_of_a_context_freed_early_come_before_the_news_of_the_end() {
+    static ORDER: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    unsafe extern "C" fn clean_up(_: Ctx, _: Data, fd: Fd, _: Data) {
+        ORDER.lock().unwrap().push("cleanup");
+        close(fd);
+    }
+    unsafe extern "C" fn note(_: Data, _: c_int) {
+        ORDER.lock().unwrap().push("ended");
+    }
+    on_a_thread(|| {
+        let (ctx, fd, null) = (ASYNC_WAIT_CTX_new(), eventfd(), ptr::null_mut());
+        // SAFETY: a live context; the cleanup takes anything.
+        let set = unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, null, fd, null, Some(clean_up)) };
+        assert_eq!(set, 1);
+        let job = paused(ctx, pause_often, 1);
+        // SAFETY: `note` takes anything.
+        assert_eq!(unsafe { siding_job_cancel(job, ON_WAKE, Some(note), null) }, 1);
+        free(ctx);
+        signal(fd);
+        assert!(becomes_readable(siding_orphans_fd()));
+        assert_eq!(siding_orphans_poll(), 0);
+        assert_eq!(*ORDER.lock().unwrap(), ["cleanup", "ended"]);
+    });
+}
+
+#[test]
+fn who_adopts_an_orphan_sets_a_callback_of_its_own() {
+    let calls = AtomicUsize::new(0);
+    let ctx = ctx_with_callback(&calls).expose_provenance();
+    let ctx = || ptr::with_exposed_provenance_mut(ctx);
+    let leave = || {
+        siding_orphans_fd(); // so that its scheduler goes last
+        let job = paused(ctx(), pause_often, 1);
+        assert_eq!(give_up(job, ON_WAKE, name()), 1);
+        job.expose_provenance()
+    };
+    let job = thread::scope(|scope| scope.spawn(leave).join().unwrap());
+    let mut job = ptr::with_exposed_provenance_mut(job);
+    // SAFETY: the job's frames hold nothing of their thread's.
+    assert_eq!(unsafe { siding_job_adopt(job) }, 1);
+    call(callback_of(ctx()));
+    assert_eq!(calls.load(SeqCst), 1);
+    assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0), (FINISH, Some(1)));
+    free(ctx());
+}
+
+#[test]
 fn who_is_told_of_an_end_is_in_no_job() {
     static SEEN: Mutex<Vec<(bool, c_int)>> = Mutex::new(Vec::new());
     unsafe extern "C" fn look(_: Data, _: c_int) {
@@ -229,11 +326,12 @@ mod ends_of_threads {
     #[test]
     fn a_job_that_a_thread_ends_in_is_not_to_be_had() {
         static JOB: AtomicPtr<libc::c_void> = AtomicPtr::new(ptr::null_mut());
+        static ENDS: AtomicUsize = AtomicUsize::new(0);
         extern "C" fn at_exit() {
-            // SAFETY: any handle.
-            let adopted = unsafe { siding_job_adopt(JOB.load(SeqCst)) };
-            // SAFETY: no preconditions.
-            unsafe { libc::_exit(10 + adopted) };
+            ENDS.store(1, SeqCst);
+            loop {
+                thread::yield_now(); // The other thread ends the process.
+            }
         }
         unsafe extern "C" fn exits(_: Data) -> c_int {
             ASYNC_pause_job();
@@ -255,6 +353,15 @@ mod ends_of_threads {
             let ending = fork(|| {
                 // SAFETY: a function that takes nothing.
                 unsafe { libc::atexit(at_exit) };
+                thread::spawn(|| {
+                    while ENDS.load(SeqCst) == 0 {
+                        thread::yield_now();
+                    }
+                    // SAFETY: any handle.
+                    let adopted = unsafe { siding_job_adopt(JOB.load(SeqCst)) };
+                    // SAFETY: no preconditions.
+                    unsafe { libc::_exit(10 + adopted) };
+                });
                 let mut job = ptr::null_mut();
                 while start(&mut job, ptr::null_mut(), function, 0).0 == PAUSE {}
             });

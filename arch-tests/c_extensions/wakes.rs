@@ -140,6 +140,38 @@ fn a_child_leaves_the_wakes_of_its_parent_alone() {
     assert_eq!(resume(job), FINISH);
 }
 
+/// Its parent's drivers look at lists of which the child has copies.
+#[cfg(unix)]
+#[test]
+fn an_orphan_that_was_woken_before_the_fork_is_woken_again_in_the_child() {
+    use crate::common::passes;
+    let (ctx, fd) = (ASYNC_WAIT_CTX_new(), eventfd());
+    // SAFETY: a live context.
+    unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, ptr::null_mut(), fd, ptr::null_mut(), None) };
+    let job = paused(ctx, pause_often, 2);
+    let handle = wake_of(job);
+    // SAFETY: nobody is told.
+    assert_eq!(unsafe { siding_job_cancel(job, DRAIN, None, ptr::null_mut()) }, 1);
+    // SAFETY: from `siding_get_wake`.
+    let wake_here = || unsafe { siding_wake(handle) };
+    wake_here();
+    passes(|| {
+        // SAFETY: the job's frames hold nothing of a thread's.
+        assert_eq!(unsafe { siding_job_adopt(job) }, 1);
+        assert_eq!(siding_next_woken(), job);
+        assert_eq!(resume(job), PAUSE);
+        wake_here();
+        assert_eq!(siding_next_woken(), job);
+        assert_eq!(resume(job), FINISH);
+    });
+    while siding_orphans_poll() != 0 {
+        wake_here();
+    }
+    // SAFETY: the job has ended.
+    unsafe { ASYNC_WAIT_CTX_free(ctx) };
+    close(fd);
+}
+
 #[test]
 fn the_callback_wakes_too() {
     let ctx = ASYNC_WAIT_CTX_new();

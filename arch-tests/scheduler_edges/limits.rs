@@ -115,6 +115,24 @@ fn a_waiter_cancelled_before_or_after_its_turn_came_does_not_keep_the_next_one_w
 }
 
 #[test]
+fn a_waiter_that_finds_its_room_taken_waits_for_the_next() {
+    let scheduler = limited(2);
+    let spawner = scheduler.spawner();
+    let waiter = scheduler.spawn(move || spawner.wait_for_room()).unwrap();
+    let mut last = scheduler.spawn(park).unwrap();
+    turn(&scheduler);
+    for _ in 0..3 {
+        assert!(last.cancel());
+        last = scheduler.spawn(park).unwrap();
+        turn(&scheduler);
+        assert!(!waiter.is_finished());
+    }
+    assert!(last.cancel());
+    turn(&scheduler);
+    assert!(waiter.is_finished() && waiter.join().unwrap().is_ok());
+}
+
+#[test]
 fn a_waiter_from_another_scheduler_that_is_cancelled_after_its_turn_came_passes_it_on() {
     let (here, there) = (scheduler(), limited(1));
     let last = there.spawn(park).unwrap();

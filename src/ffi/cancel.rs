@@ -95,8 +95,8 @@ unsafe fn cancel(job: *mut AsyncJob, mode: c_int, ended: Ended) -> c_int {
         unsafe { ended.tell(ret) };
         return OK;
     };
-    let kept = ctx.keep();
     let calls_back = ctx.callback().is_some();
+    let kept = ctx.keep(handle.number(), calls_back);
     // The program's limit is full when it gives up all that it has.
     let helper = job::Helper::new();
     let waiter = scheduler.spawn_with(&waiting::options(&ctx), move || {
@@ -105,7 +105,7 @@ unsafe fn cancel(job: *mut AsyncJob, mode: c_int, ended: Ended) -> c_int {
             kept.wake_by(wake);
         }
         if let Some(ret) = drain(&job, mode, calls_back, &ctx) {
-            guarded((), || drop((kept, ctx)));
+            guarded((), || drop((kept, ctx, job::take_wait_ctx())));
             // For C this is no job that could pause.
             let _blocked = job::block_pause();
             // SAFETY: by the contract of `siding_job_cancel`.

@@ -87,13 +87,17 @@ pub(super) fn look() -> Option<&'static Functions> {
         LOADS.store(loads, Ordering::Relaxed);
         return None;
     };
-    // Two threads may find it. Without memory the next call looks again.
-    let found = Box::leak(try_box(found).ok()?);
+    // Without memory the next call looks again.
+    let found = Box::into_raw(try_box(found).ok()?);
     if let Some(set) = follow {
         FOLLOW.store(set, Ordering::Relaxed);
     }
-    FUNCTIONS.store(found, Ordering::Release);
-    Some(found)
+    let (first, order) = (ptr::null_mut(), Ordering::AcqRel);
+    if FUNCTIONS.compare_exchange(first, found, order, Ordering::Acquire).is_err() {
+        // SAFETY: a box of just now: another thread has found it, too.
+        drop(unsafe { Box::from_raw(found) });
+    }
+    functions()
 }
 
 /// libcrypto's functions, and what [`FOLLOW`] is to be from the start.
@@ -135,7 +139,9 @@ pub(super) fn raise(reason: Reason) {
     // SAFETY: NUL-terminated strings that live for ever.
     unsafe { (crypto.err_set_debug)(c"siding".as_ptr(), 0, c"ASYNC".as_ptr()) };
     let says = match reason {
-        Reason::Unsupported => c"this thread uses a hardware shadow stack".as_ptr(),
+        Reason::Unsupported => {
+            c"a hardware shadow stack, no C++ runtime, or not on this system".as_ptr()
+        }
         _ => ptr::null(),
     };
     // SAFETY: no format, or one that reads no further arguments.

@@ -54,12 +54,14 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_free(ctx: *mut AsyncWaitCtx) {
     let Some(borrowed) = (unsafe { Borrowed::from(ctx) }) else { return };
     guarded((), || {
         let owned = ManuallyDrop::into_inner(borrowed.0);
-        if !owned.is_kept() {
-            if owned.is_shared() {
-                handle::forget_wait_ctx(ctx.cast());
-            }
-            owned.shut();
+        if owned.is_kept() {
+            owned.set_callback(None); // Its argument may go now.
+            return;
         }
+        if owned.is_shared() {
+            handle::forget_wait_ctx(ctx.cast());
+        }
+        owned.shut();
     });
 }
 

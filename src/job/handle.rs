@@ -424,7 +424,7 @@ impl Handle {
         Handle(handle.addr())
     }
 
-    pub(super) fn number(self) -> usize {
+    pub(crate) fn number(self) -> usize {
         self.0
     }
 

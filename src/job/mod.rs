@@ -248,6 +248,12 @@ pub fn wait_ctx() -> Option<WaitCtx> {
     core::innermost().and_then(Raw::wait_ctx)
 }
 
+/// The current job lets go of its wait context.
+#[cfg(feature = "capi")]
+pub(crate) fn take_wait_ctx() -> Option<WaitCtx> {
+    core::innermost().and_then(|job| job.core().wait_ctx.take())
+}
+
 /// Keeps the current job from pausing until the guard is dropped; guards nest.
 /// (ASYNC_block_pause(3).) The count belongs to the job. Outside a job it does nothing.
 pub fn block_pause() -> BlockPause {

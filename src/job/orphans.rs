@@ -26,10 +26,10 @@ pub(super) fn bury() {
     let dead = core::running();
     current::set(None);
     for raw in dead {
-        if let Some(entry) = raw.core().entry.get() {
+        if let Some(entry) = raw.core().entry.get().filter(|entry| entry.is_live()) {
             entry.ctx.store(ptr::null_mut(), Ordering::Release);
             entry.next_run();
-            pool::put(raw);
+            pool::put_for_c(raw);
         }
     }
 }
@@ -38,11 +38,15 @@ pub(super) fn bury() {
 /// given up in the parent.
 pub(super) fn orphan_others() {
     let me = this_thread();
+    let mut given_up = 0;
     each(|entry| {
-        if entry.owner.load(Ordering::Relaxed) != me {
+        let owner = entry.owner.load(Ordering::Relaxed);
+        given_up += usize::from(entry.is_live() && owner == me | GIVEN_UP);
+        if owner != me && owner != LOST {
             entry.owner.store(NOBODY, Ordering::Relaxed);
         }
     });
+    pool::lose(given_up);
 }
 
 /// This thread ends: the jobs it leaves paused belong to nobody. One that it ends on the stack of
@@ -59,6 +63,7 @@ pub(super) fn orphan_all() {
             entry.owner.store(owner, Ordering::Release);
         }
     });
+    core::hold_running();
 }
 
 /// Of the jobs that C has started: how many ever, how many live, how many are orphans.
@@ -101,6 +106,10 @@ pub(crate) fn adopt(handle: Handle) -> Result<(), Unusable> {
         return Err(Unusable::Busy);
     }
     ADOPTED.fetch_add(1, Ordering::Relaxed);
+    // Whoever had given it up may not have come to that.
+    if let Some(ctx) = handle::own(handle).and_then(Raw::wait_ctx) {
+        ctx.let_go(handle.number());
+    }
     woken::take_over(handle);
     Ok(())
 }

@@ -30,7 +30,6 @@ struct Pool {
     /// 0 for no limit.
     max_size: Cell<usize>,
     /// Jobs of ours that the limit is not for.
-    #[cfg(feature = "capi")]
     helpers: Cell<usize>,
     /// Free jobs to keep for reuse.
     wanted: Cell<usize>,
@@ -50,7 +49,6 @@ thread_local! {
             stack: Cell::new(StackConfig::DEFAULT),
             #[cfg(feature = "capi")]
             extras: Cell::new(0),
-            #[cfg(feature = "capi")]
             helpers: Cell::new(0),
             max_size: Cell::new(0),
             wanted: Cell::new(KEEP),
@@ -214,10 +212,19 @@ pub(super) fn adopt(take: impl FnOnce() -> bool) -> bool {
     let count = |pool: &Pool| {
         take() && {
             pool.total.update(|total| total + 1);
+            if pool.exceeds() {
+                pool.keep.set(0);
+            }
             true
         }
     };
     with(count).unwrap_or(false)
+}
+
+/// So many jobs are this thread's no longer.
+#[cfg(feature = "capi")]
+pub(super) fn lose(jobs: usize) {
+    with(|pool| pool.total.update(|total| total.saturating_sub(jobs)));
 }
 
 /// Takes back a job that has ended.
@@ -326,10 +333,7 @@ impl Pool {
     fn limit(&self) -> usize {
         match self.max_size.get() {
             0 => 0,
-            #[cfg(feature = "capi")]
             limit => limit + self.helpers.get(),
-            #[cfg(not(feature = "capi"))]
-            limit => limit,
         }
     }
 

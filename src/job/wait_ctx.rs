@@ -279,7 +279,7 @@ impl WaitCtx {
     /// done, since it may change until then.
     pub fn callback(&self) -> Option<Callback> {
         let state = self.lock();
-        if state.keepers.want_wakes() {
+        if state.keepers.want_calls() {
             let ctx = self.clone();
             return Some(Callback::new(move || ctx.wake_keepers()));
         }

@@ -84,12 +84,17 @@ pub(super) fn take_over(handle: Handle) {
     let Some(job) = handle::own(handle).filter(|job| job.core().slot.get().is_some()) else {
         return;
     };
+    let before = job.slot().inbox();
     let _ = with(|woken| {
         if job.slot().adopt(woken.inbox, handle.number()) {
             woken.handles.push_back(handle.number());
             woken.inbox.announce();
         }
     });
+    // Where nobody of this process looks: a job that is queued there would be nowhere else.
+    if let Some(inbox) = before.filter(|inbox| inbox.is_inherited()) {
+        inbox.drain(|_| {});
+    }
 }
 
 /// Wakes that wait here for jobs which somebody else drives by now go there.

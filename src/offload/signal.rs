@@ -3,14 +3,14 @@
 use std::io;
 use std::ptr;
 
-use crate::job::{self, Callback, Key, WaitCtx, WaitError, Wake};
+use crate::job::{self, Key, WaitCtx, WaitError, Wake};
 use crate::sys::Event;
 
 /// By the job's driver, or as engines do it, by its wait context.
 pub(super) enum Signal {
     Wake(Wake),
-    /// With the callback at first: it may have changed by the time it is wanted.
-    Callback(WaitCtx, Callback),
+    /// Asked for its callback when that is wanted: it may have changed.
+    Callback(WaitCtx),
     /// Boxed, because its address is its key: jobs may share a wait context.
     Event(WaitCtx, Box<Event>),
 }
@@ -23,8 +23,8 @@ impl Signal {
             return Ok(Signal::Wake(wake));
         }
         let ctx = job::wait_ctx().ok_or(WaitError::NotDriven)?;
-        if let Some(callback) = ctx.callback() {
-            return Ok(Signal::Callback(ctx, callback));
+        if ctx.callback().is_some() {
+            return Ok(Signal::Callback(ctx));
         }
         let event = Box::new(Event::new().map_err(WaitError::Io)?);
         ctx.set_wait_fd(key(&event), event.async_fd())
@@ -44,8 +44,8 @@ impl Signal {
     pub(super) fn raise(&self) {
         match self {
             Signal::Wake(wake) => wake.wake(),
-            Signal::Callback(ctx, first) => {
-                ctx.callback().as_ref().unwrap_or(first).call();
+            Signal::Callback(ctx) => {
+                ctx.callback().map(|callback| callback.call());
             }
             Signal::Event(_, event) => event.notify(),
         }

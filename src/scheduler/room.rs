@@ -128,7 +128,8 @@ impl Spawner {
             if !waiting.as_ref().is_some_and(stands) {
                 let ticket = job::wake_ticket().ok_or(WaitError::NotDriven)?;
                 let number = core.room.enter(ticket);
-                waiting.get_or_insert(Waiting { scheduler: &self.0, number }).number = number;
+                let waits = || Waiting { scheduler: &self.0, number };
+                waiting.get_or_insert_with(waits).number = number;
             }
             drop(core);
             job::park()?;

@@ -36,13 +36,29 @@ impl WaitCtx {
         self.end();
     }
 
-    /// A job that was given up still waits for what is in here: until the answer is dropped the
-    /// context ends with its last handle, whatever is freed before.
-    pub(crate) fn keep(&self) -> Kept {
+    /// The job of this handle was given up and still waits for what is in here: until the answer
+    /// is dropped, or [`let_go`](Self::let_go) called for the job, the context ends with its last
+    /// handle, whatever is freed before. If it is by a callback that the job waits, who asks for
+    /// that is given another one.
+    pub(crate) fn keep(&self, job: usize, calls_back: bool) -> Kept {
         let keepers = &mut self.lock().keepers;
         keepers.last += 1;
-        keepers.all.push((keepers.last, None));
-        Kept { ctx: self.clone(), number: keepers.last }
+        let number = keepers.last;
+        keepers.all.push(Keeper { job, number, calls_back, called: false, wake: None });
+        Kept { ctx: self.clone(), number }
+    }
+
+    /// The job has an owner again.
+    pub(crate) fn let_go(&self, job: usize) {
+        self.take_keeper(|keeper| keeper.job == job);
+    }
+
+    fn take_keeper(&self, is_it: impl Fn(&Keeper) -> bool) {
+        let mut state = self.lock();
+        let place = state.keepers.all.iter().position(is_it);
+        let keeper = place.map(|place| state.keepers.all.remove(place));
+        drop(state);
+        drop(keeper);
     }
 
     /// Whether there are other handles: jobs that were started with it have some.
@@ -58,17 +74,22 @@ impl WaitCtx {
     /// [`callback`](Self::callback) for C, which calls it no later than the job needs that.
     pub(crate) fn callback_c(&self) -> Option<(CallbackFn, *mut c_void)> {
         let state = self.lock();
-        if state.keepers.want_wakes() {
+        if state.keepers.want_calls() {
             return Some((wake_keepers, self.as_ptr()));
         }
         // Whoever has set it keeps it.
         state.callback.as_ref().map(Callback::to_c)
     }
 
-    /// Wakes every job that was given up and waits for this context.
+    /// Wakes every job that was given up and waits for the callback.
     pub(super) fn wake_keepers(&self) {
-        // Under the lock: these wakes are for a scheduler of ours.
-        self.lock().keepers.all.iter().filter_map(|(_, wake)| wake.as_ref()).for_each(Wake::wake);
+        for keeper in self.lock().keepers.all.iter_mut().filter(|keeper| keeper.calls_back) {
+            match &keeper.wake {
+                // Under the lock: it is for a scheduler of ours.
+                Some(wake) => wake.wake(),
+                None => keeper.called = true,
+            }
+        }
     }
 
     /// Whether there is anything to wait for: an fd or a callback.
@@ -98,14 +119,23 @@ impl WaitCtx {
 /// Who has asked to [keep](WaitCtx::keep) a context.
 #[derive(Default)]
 pub(super) struct Keepers {
-    all: Vec<(usize, Option<Wake>)>,
+    all: Vec<Keeper>,
     /// Numbers them.
     last: usize,
 }
 
+struct Keeper {
+    job: usize,
+    number: usize,
+    calls_back: bool,
+    /// Before there was a wake.
+    called: bool,
+    wake: Option<Wake>,
+}
+
 impl Keepers {
-    pub(super) fn want_wakes(&self) -> bool {
-        self.all.iter().any(|(_, wake)| wake.is_some())
+    pub(super) fn want_calls(&self) -> bool {
+        self.all.iter().any(|keeper| keeper.calls_back)
     }
 }
 
@@ -116,24 +146,21 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Who asks for the context's callback gets one that calls this, whatever is set: those who
-    /// have set it have given the job up.
+    /// What the callback is to do.
     pub(crate) fn wake_by(&self, wake: Wake) {
         let mut state = self.ctx.lock();
-        let mine = state.keepers.all.iter_mut().find(|(number, _)| *number == self.number);
-        let before = mine.and_then(|(_, place)| place.replace(wake));
-        drop(state);
-        drop(before);
+        let mine = state.keepers.all.iter_mut().find(|keeper| keeper.number == self.number);
+        let Some(mine) = mine else { return };
+        if mine.called {
+            wake.wake();
+        }
+        mine.wake = Some(wake);
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        let mut state = self.ctx.lock();
-        let mine = state.keepers.all.iter().position(|(number, _)| *number == self.number);
-        let mine = mine.map(|place| state.keepers.all.remove(place));
-        drop(state);
-        drop(mine);
+        self.ctx.take_keeper(|keeper| keeper.number == self.number);
     }
 }
 
