@@ -46,7 +46,9 @@ pub(super) fn orphan_others() {
             entry.owner.store(NOBODY, Ordering::Relaxed);
         }
     });
-    pool::lose(given_up);
+    if given_up != 0 {
+        pool::lose(given_up); // Only then is there a pool for sure.
+    }
 }
 
 /// This thread ends: the jobs it leaves paused belong to nobody. One that it ends on the stack of
