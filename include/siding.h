@@ -77,8 +77,11 @@ typedef void (*siding_ended_fn)(void *arg, int ret);
  * everything that the job's frames refer to must stay, the wait context's descriptors too;
  * ASYNC_WAIT_CTX_free() may be called. Meanwhile ASYNC_WAIT_CTX_get_callback() answers with a
  * callback of siding's in the place of the caller's. So a device has to ask for it when it is
- * done: one that has asked before, and calls the caller's, wakes nothing, unless that calls
- * siding_wake(). The limit of ASYNC_init_thread() is no hindrance.
+ * done. One that has asked before, and calls the caller's, wakes nothing; and if the caller's was
+ * called before this, nothing more will come. So let that call siding_wake(), and if it may have
+ * been called for this pause already, call siding_wake() once more after this, or choose NOW.
+ * The limit of ASYNC_init_thread() is no hindrance. In a forked child the parent's jobs that were
+ * given up are nobody's: see siding_job_adopt().
  * A job that pauses without a wait context that holds an fd or a callback cannot wait for
  * anything: it goes on NOW in any mode. Errors that the job raises are taken off the error queue.
  * On Windows its handles are waited for: an event that resets itself is reset by that. */
@@ -89,18 +92,20 @@ int siding_job_cancel(ASYNC_JOB *job, int mode, siding_ended_fn ended, void *arg
 #ifdef OSSL_ASYNC_FD
 /* A descriptor that polls readable (on Windows an event, which is set) when
  * siding_orphans_poll() has something to do. Belongs to the thread and to siding;
- * OSSL_BAD_ASYNC_FD if none can be had. */
+ * OSSL_BAD_ASYNC_FD if none can be had. A forked child has another one. */
 OSSL_ASYNC_FD siding_orphans_fd(void);
 #endif
 
-/* Resumes this thread's cancelled jobs that can go on; returns how many are left. */
+/* Resumes this thread's cancelled jobs that can go on; returns how many are left; in `ended`, with
+ * the one that this tells of. */
 size_t siding_orphans_poll(void);
 
 /* Shows each job of a thread that has ended, and each cancelled job that still waits. Any
  * thread may ask; `see` must not call siding. Returns how many. */
 size_t siding_orphans_each(void (*see)(ASYNC_JOB *job, void *arg), void *arg);
 
-/* Makes the calling thread the owner of a job whose thread has ended. The caller vouches
+/* Makes the calling thread the owner of a job whose thread has ended, or that was given up before
+ * that or before a fork: it is paused then as if it had not been. The caller vouches
  * that the job's frames hold no address of that thread's variables (errno is one); and in a
  * forked child, where all other threads have ended, that the job did not run when it was
  * forked. Not for a job that ran when its thread ended, nor in a thread that is ending itself. */
@@ -151,7 +156,7 @@ typedef struct siding_stats_st {
     uint64_t refused_stack; /* starts for which no stack was to be had, ever */
     uint64_t pool;          /* jobs of this thread, free ones included */
     uint64_t pool_free;     /* free ones */
-    uint64_t stacks;        /* stacks of this thread in use */
+    uint64_t stacks;        /* stacks of this thread in use, by free jobs too */
     uint64_t stack_bytes;   /* address space reserved for stacks, of all threads */
     uint64_t paused;        /* jobs of this thread that are paused, cancelled ones included */
 } siding_stats_t;

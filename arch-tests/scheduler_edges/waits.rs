@@ -41,6 +41,17 @@ fn a_hang_up_ends_the_waits_of_a_reader_and_a_writer() {
 }
 
 #[test]
+fn a_descriptor_that_is_given_away_stays_open_while_it_is_waited_for() {
+    let scheduler = scheduler();
+    let (ours, mut theirs) = pair().unwrap();
+    let reader = scheduler.spawn(move || wait_fd(ours, Interest::Readable, None)).unwrap();
+    assert_eq!(turn(&scheduler), Turn::Waiting);
+    theirs.write_all(b"x").unwrap();
+    run_until_finished(&scheduler, &reader);
+    assert!(reader.join().unwrap().is_ok());
+}
+
+#[test]
 fn a_reader_goes_on_waiting_when_a_writer_on_its_descriptor_is_done() {
     let scheduler = scheduler();
     let (ours, mut theirs) = pair().unwrap();

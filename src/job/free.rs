@@ -35,6 +35,12 @@ impl<T> Free<T> {
         self.items.pop()
     }
 
+    /// The last one that is wanted.
+    pub(super) fn take(&mut self, wanted: impl Fn(&T) -> bool) -> Option<&'static T> {
+        let place = self.items.iter().rposition(|item| wanted(item))?;
+        Some(self.items.swap_remove(place))
+    }
+
     pub(super) fn push(&mut self, item: &'static T) {
         self.items.push(item);
     }

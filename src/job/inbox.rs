@@ -43,13 +43,11 @@ impl Inbox {
         fork::prepare();
         let forks = sys::fork_generation();
         let mut free = hold();
-        while let Some(inbox) = free.pop() {
-            if !inbox.is_inherited() {
-                // Sent to the one before, who did not look.
-                inbox.clear_event();
-                inbox.awake();
-                return Ok(inbox);
-            }
+        if let Some(inbox) = free.take(|inbox| !inbox.is_inherited()) {
+            // Sent to the one before, who did not look.
+            inbox.clear_event();
+            inbox.awake();
+            return Ok(inbox);
         }
         let mut event = Some(EventFd::new()?);
         let new = free.make(1, |_| Inbox {

@@ -151,8 +151,8 @@ pub fn wait_fd(
     interest: Interest,
     deadline: Option<Instant>,
 ) -> Result<(), WaitError> {
-    let fd = fd::number(fd);
-    wait(Wait::Fd { fd, interest, until: deadline })
+    // An `fd` that is owned stays open until the end.
+    wait(Wait::Fd { fd: fd::number(&fd), interest, until: deadline })
 }
 
 /// A handle that wakes the current job, or `None` outside a job.

@@ -179,8 +179,9 @@ impl Scheduler {
     /// For embedding in another loop: call it with a zero timeout once, and then whenever the
     /// scheduler's descriptor (`AsFd`; not on Windows) is readable,
     /// [`next_deadline`](Self::next_deadline) has come, or the answer was [`Turn::Busy`].
-    /// Between turns the descriptor becomes readable by a wake, by a descriptor that a job waits
-    /// for, and by a job that is spawned.
+    /// After such a turn the descriptor becomes readable by a wake, by a descriptor that a job
+    /// waits for, and by a job that is spawned; not after [`run`](Self::run), a turn without a
+    /// timeout, or an error.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ pub(crate) use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 /// value of a `HANDLE`.
 pub type AsyncFd = RawFd;
 
-pub(crate) fn number(fd: impl AsFd) -> RawFd {
+pub(crate) fn number(fd: &impl AsFd) -> RawFd {
     fd.as_fd().as_raw_fd()
 }
 

@@ -8,7 +8,7 @@ pub(crate) use std::os::windows::io::{
 /// file descriptor.
 pub type AsyncFd = isize;
 
-pub(crate) fn number(fd: impl AsFd) -> RawFd {
+pub(crate) fn number(fd: &impl AsFd) -> RawFd {
     fd.as_socket().as_raw_socket()
 }
 
