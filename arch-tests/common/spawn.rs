@@ -34,11 +34,16 @@ pub fn fork_and_listen<F: FnOnce()>(f: F) -> (Ending, String) {
         end_with_this_thread();
         process::exit(RAN + run(Box::new(f)));
     }
-    let Output { status, stderr, .. } = Command::new(env::current_exe().expect("it has a path"))
-        .args(["--exact", &test_of::<F>(), "--nocapture", "--test-threads=1"])
-        .env(CHILD, "1")
-        .output()
-        .expect("a process can be had");
+    let mut command = Command::new(env::current_exe().expect("it has a path"));
+    command.args(["--exact", &test_of::<F>(), "--nocapture", "--test-threads=1"]).env(CHILD, "1");
+    let mut output = command.output();
+    // wine has none to give now and then: ERROR_INTERNAL_ERROR.
+    for _ in 0..3 {
+        if matches!(&output, Err(error) if error.raw_os_error() == Some(1359)) {
+            output = command.output();
+        }
+    }
+    let Output { status, stderr, .. } = output.expect("a process can be had");
     let said = String::from_utf8_lossy(&stderr).into_owned();
     (ending(status.code().expect("no signals"), &said), said)
 }
