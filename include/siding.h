@@ -181,8 +181,8 @@ int siding_report_overflows(void);
  *      103  ASYNC_init_thread(): sizes that do not fit each other
  *  0x80106  a size, a flag or a mode that cannot be
  *  0x80109  in a job: it was cancelled, or its descriptor cannot be waited for
- *  0x8010C  the thread has a hardware shadow stack; or there is no C++ runtime, or no such thing on
- *           this system
+ *  0x8010C  the thread has a hardware shadow stack; or there is no C++ runtime; or this system
+ *           has no such thing
  *  0xC0100  no memory, or no descriptor
  *  0xC0102  an argument is NULL
  *  0xC0103  no paused job of this thread has that handle */

@@ -193,9 +193,7 @@ impl Drop for Helper {
     fn drop(&mut self) {
         with(|pool| {
             pool.helpers.update(|helpers| helpers.saturating_sub(1));
-            if pool.exceeds() {
-                pool.keep.set(0); // until the next is made
-            }
+            pool.abstain_beyond_limit();
         });
     }
 }
@@ -210,13 +208,10 @@ pub(crate) fn census() -> (usize, usize) {
 #[cfg(feature = "capi")]
 pub(super) fn adopt(take: impl FnOnce() -> bool) -> bool {
     let count = |pool: &Pool| {
-        take() && {
-            pool.total.update(|total| total + 1);
-            if pool.exceeds() {
-                pool.keep.set(0);
-            }
-            true
-        }
+        let taken = take();
+        pool.total.update(|total| total + usize::from(taken));
+        pool.abstain_beyond_limit();
+        taken
     };
     with(count).unwrap_or(false)
 }
@@ -340,6 +335,14 @@ impl Pool {
     fn exceeds(&self) -> bool {
         let limit = self.limit();
         limit != 0 && self.total.get() > limit
+    }
+
+    /// Keeps no job that ends, until the next is made.
+    #[cfg(feature = "capi")]
+    fn abstain_beyond_limit(&self) {
+        if self.exceeds() {
+            self.keep.set(0);
+        }
     }
 
     /// How many of those that are wanted the list has room for, which is made if there is

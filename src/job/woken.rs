@@ -113,14 +113,14 @@ impl Woken {
     /// In a forked child the parent's inbox is left to the parent, whose event it has.
     fn of_this_process(place: &mut Option<Woken>) -> io::Result<&mut Woken> {
         if place.as_ref().is_none_or(|woken| woken.inbox.is_inherited()) {
-            let new = Woken { inbox: Inbox::take()?, handles: VecDeque::new() };
-            let parents = place.replace(new);
-            if let (Some(mut parents), Some(new)) = (parents, &mut *place) {
+            let mut new = Woken { inbox: Inbox::take()?, handles: VecDeque::new() };
+            if let Some(mut parents) = place.take() {
                 handle::each_own(|handle, job| {
                     job.redirect(parents.inbox, new.inbox, handle.number());
                 });
                 new.handles = mem::take(&mut parents.handles);
-            } // What it still has goes to the new one.
+            } // Its drop passes on what it still has.
+            *place = Some(new);
         }
         Ok(place.as_mut().expect("just made, if it was not there"))
     }

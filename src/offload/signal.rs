@@ -45,7 +45,9 @@ impl Signal {
         match self {
             Signal::Wake(wake) => wake.wake(),
             Signal::Callback(ctx) => {
-                ctx.callback().map(|callback| callback.call());
+                if let Some(callback) = ctx.callback() {
+                    callback.call();
+                }
             }
             Signal::Event(_, event) => event.notify(),
         }
