@@ -173,7 +173,7 @@ mod nesting {
 
     fn count_from(first: u32) -> Counter {
         Coroutine::new(move |yielder, ()| {
-            for n in first.. {
+            for n in first..=u32::MAX {
                 yielder.suspend(n);
             }
         })

@@ -367,9 +367,13 @@ fn descriptors() -> usize {
 /// All pairs that `choose` agrees to.
 fn all(choose: impl Fn([Event; 2]) -> bool) {
     let mut held = None;
+    // It is the other form of the switch that tries them all; an emulator takes long.
+    let some = if cfg!(siding_outline) { 3 } else { 1 };
     let pairs = || EVENTS.into_iter().flat_map(|first| EVENTS.map(|second| [first, second]));
     for state in STATES {
-        for events in pairs().filter(|events| choose(*events)) {
+        for events in
+            pairs().filter(|events| choose(*events)).skip(state as usize % some).step_by(some)
+        {
             // What cancels may do either; each sort of pair has both somewhere.
             let number = events[0] as usize + events[1] as usize / 2 + state as usize;
             run(state, [CancelMode::Unwind, CancelMode::Return][number % 2], events);

@@ -3,6 +3,7 @@
 # assembly, in C programs and shared libraries that contain it, and inlined into Rust.
 #   ci/symbols.sh [target ...]      every architecture unless told
 . "$(dirname "$0")/lib.sh"
+. ci/cargo.sh
 . ci/machine.sh
 (($#)) || set -- "${TARGETS[@]}"
 
@@ -158,8 +159,8 @@ check_leaving() { # <program> <the least number of switches>
 # The same pads where the switch was inlined into Rust.
 check_inlined() {
     local program switches
-    program=$(RUSTFLAGS="-C prefer-dynamic" cargo test --no-run --release -p siding-dylib \
-        --target "$target" 2>&1 | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
+    program=$(with_flags dylib -C prefer-dynamic
+        cargo test --no-run --release -p siding-dylib --target "$target" 2>&1 | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
     [[ -x $program ]] || { fail "the test program does not build"; return; }
     check_leaving "$program" 2
     # Awk's regular expressions know no \s everywhere: tabs become spaces.

@@ -366,9 +366,13 @@ fn run(state: State, events: [Event; 2]) {
 
 fn all(choose: impl Fn([Event; 2]) -> bool) {
     let mut held = None;
+    // It is the other form of the switch that tries them all; an emulator takes long.
+    let some = if cfg!(siding_outline) { 3 } else { 1 };
     let pairs = || EVENTS.into_iter().flat_map(|first| EVENTS.map(|second| [first, second]));
     for state in STATES {
-        for events in pairs().filter(|events| choose(*events)) {
+        for events in
+            pairs().filter(|events| choose(*events)).skip(state as usize % some).step_by(some)
+        {
             run(state, events);
             // The first ones leave an inbox or two, and a scheduler for orphans.
             if state == State::Finished {

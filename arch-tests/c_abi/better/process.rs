@@ -26,7 +26,7 @@ fn a_child_may_start_jobs_whatever_other_threads_did_at_the_fork() {
             }
         });
         let forks = panic::catch_unwind(|| {
-            for _ in 0..100 {
+            for _ in 0..25 {
                 common::passes(|| {
                     let mut jobs: Vec<Job> = (0..3).map(Job::paused).collect();
                     jobs.iter_mut().for_each(|job| _ = job.finish());

@@ -13,8 +13,6 @@ use std::{hint, thread};
 
 use super::{Callback, Key, Status, WaitCtx};
 
-mod model;
-
 /// How often a race is run.
 const ROUNDS: usize = if cfg!(miri) { 15 } else { 2000 };
 

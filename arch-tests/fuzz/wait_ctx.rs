@@ -1,34 +1,30 @@
-//! Random operations against a model that keeps its books as OpenSSL does: newest entry at
-//! the head, two flags an entry, two counts beside the list.
+//! Random operations on a wait context against a model that keeps its books as OpenSSL does:
+//! newest entry at the head, two flags an entry, two counts beside the list.
 
-use crate::sys::fd::AsyncFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
-
-use super::{Calls, WaitCtx, note};
-use crate::job::Key;
-
-#[derive(Clone, Copy, Debug)]
-enum Cleanup {
-    None,
-    Closure,
-    C,
-}
+use siding::job::{self, AsyncFd, Key, Options, Progress, WaitCtx};
 
 #[derive(Clone, Debug)]
 enum Op {
-    Set { key: usize, fd: AsyncFd, cleanup: Cleanup },
-    Clear { key: usize },
+    Set {
+        key: usize,
+        fd: AsyncFd,
+        cleanup: bool,
+    },
+    Clear {
+        key: usize,
+    },
+    /// A job with this context is resumed.
     Reset,
-    Shut,
 }
 
 #[derive(Clone, Debug)]
 struct Item {
     key: usize,
     fd: AsyncFd,
-    cleanup: Cleanup,
+    cleanup: bool,
     add: bool,
     del: bool,
 }
@@ -38,7 +34,6 @@ struct Model {
     items: Vec<Item>,
     numadd: usize,
     numdel: usize,
-    cleaned: Vec<(usize, AsyncFd)>,
 }
 
 impl Model {
@@ -46,7 +41,7 @@ impl Model {
         (0..self.items.len()).find(|&i| self.items[i].key == key && !self.items[i].del)
     }
 
-    fn set(&mut self, key: usize, fd: AsyncFd, cleanup: Cleanup) {
+    fn set(&mut self, key: usize, fd: AsyncFd, cleanup: bool) {
         self.items.insert(0, Item { key, fd, cleanup, add: true, del: false });
         self.numadd += 1;
     }
@@ -70,14 +65,10 @@ impl Model {
         self.items.iter_mut().for_each(|item| item.add = false);
     }
 
-    fn free(&mut self) {
-        self.numadd = 0;
-        self.numdel = 0;
-        for item in self.items.drain(..) {
-            if !item.del && !matches!(item.cleanup, Cleanup::None) {
-                self.cleaned.push((item.key, item.fd));
-            }
-        }
+    /// Whose cleanups run in the end.
+    fn cleaned(self) -> Vec<(usize, AsyncFd)> {
+        let left = self.items.into_iter().filter(|item| !item.del && item.cleanup);
+        left.map(|item| (item.key, item.fd)).collect()
     }
 
     fn fds(&self, wanted: impl Fn(&Item) -> bool) -> Vec<AsyncFd> {
@@ -86,65 +77,50 @@ impl Model {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let cleanup = prop_oneof![Just(Cleanup::None), Just(Cleanup::Closure), Just(Cleanup::C)];
     prop_oneof![
-        8 => (0..4_usize, -1..100 as AsyncFd, cleanup).prop_map(|(key, fd, cleanup)| Op::Set { key, fd, cleanup }),
+        8 => (0..4_usize, -1..100 as AsyncFd, any::<bool>()).prop_map(|(key, fd, cleanup)| Op::Set { key, fd, cleanup }),
         8 => (0..4_usize).prop_map(|key| Op::Clear { key }),
         4 => Just(Op::Reset),
-        1 => Just(Op::Shut),
     ]
 }
 
-fn set(ctx: &WaitCtx, calls: &Arc<Calls>, key: usize, fd: AsyncFd, cleanup: Cleanup) {
-    let done = match cleanup {
-        Cleanup::None => ctx.set_wait_fd(Key::from(key), fd),
-        Cleanup::Closure => {
-            let calls = calls.clone();
-            let note = move |ctx: &WaitCtx, _: Key, fd| {
-                calls.lock().unwrap().push((ctx.as_ptr().addr(), key, fd));
-            };
-            ctx.set_wait_fd_with(Key::from(key), fd, note)
-        }
-        Cleanup::C => {
-            let data = Arc::as_ptr(calls).cast_mut().cast();
-            // SAFETY: `note` takes such a list, which outlives the context.
-            unsafe { ctx.set_wait_fd_c(Key::from(key), fd, data, Some(note)) }
-        }
-    };
-    done.unwrap();
+/// Has a job on this context resumed.
+fn reset(ctx: &WaitCtx) {
+    let started = Options::new().wait_ctx(ctx.clone()).start(|| job::pause().unwrap());
+    let Ok(Progress::Paused(job)) = started else { panic!("{started:?}") };
+    assert!(matches!(job.resume(), Progress::Finished(())));
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 5 } else { 512 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_sequence_of_operations_shows_what_the_model_shows(
         ops in prop::collection::vec(op(), 0..60)
     ) {
-        let calls = Arc::new(Calls::default());
+        let cleaned = Arc::new(Mutex::new(Vec::new()));
         let ctx = WaitCtx::new();
-        let address = ctx.as_ptr().addr();
         let mut model = Model::default();
         for op in ops {
             match op {
                 Op::Set { key, fd, cleanup } => {
-                    set(&ctx, &calls, key, fd, cleanup);
+                    if cleanup {
+                        let cleaned = cleaned.clone();
+                        let note = move |_: &WaitCtx, its_key: Key, its_fd| {
+                            assert_eq!(its_key, Key::from(key));
+                            cleaned.lock().unwrap().push((key, its_fd));
+                        };
+                        ctx.set_wait_fd_with(Key::from(key), fd, note).unwrap();
+                    } else {
+                        ctx.set_wait_fd(Key::from(key), fd).unwrap();
+                    }
                     model.set(key, fd, cleanup);
                 }
                 Op::Clear { key } => {
                     prop_assert_eq!(ctx.clear_fd(Key::from(key)), model.clear(key));
                 }
                 Op::Reset => {
-                    ctx.reset();
+                    reset(&ctx);
                     model.reset();
-                }
-                Op::Shut => {
-                    ctx.shut();
-                    model.free();
                 }
             }
             let (added, deleted) = ctx.changed_fds();
@@ -159,8 +135,6 @@ proptest! {
             }
         }
         drop(ctx);
-        model.free();
-        let expected: Vec<_> = model.cleaned.iter().map(|&(key, fd)| (address, key, fd)).collect();
-        prop_assert_eq!(&*calls.lock().unwrap(), &expected);
+        prop_assert_eq!(&*cleaned.lock().unwrap(), &model.cleaned());
     }
 }
