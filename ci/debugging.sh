@@ -138,9 +138,9 @@ profile() {
     echo "a profile: $through samples of jobs go on in whoever runs them"
 }
 
-cargo build --quiet --package siding --example inspect
 # Without line tables, what was inlined is not told apart, and the job's function often was.
-export CARGO_PROFILE_RELEASE_DEBUG=line-tables-only
+export CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_DEBUG=line-tables-only
+cargo build --quiet --package siding --example inspect
 cargo build --quiet --package siding --example inspect --release
 look "$CARGO_TARGET_DIR/debug/examples/inspect" debug
 look "$CARGO_TARGET_DIR/release/examples/inspect" release

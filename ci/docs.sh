@@ -4,7 +4,7 @@
 #   ci/docs.sh [file ...]         all documents unless told
 # Commands that are run elsewhere, or not here, are listed in ci/docs.txt with the reason.
 . "$(dirname "$0")/lib.sh"
-# As a reader has it: gdb does not know a function by its path from line tables alone.
+# As a reader has it: gdb does not know a function by its path without debug information.
 unset CARGO_PROFILE_DEV_DEBUG
 all=(README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md SECURITY.md benches/README.md docs/guide/*.md examples/c/*/README.md)
 (($#)) || set -- "${all[@]}"

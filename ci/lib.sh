@@ -72,8 +72,8 @@ export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 
 # Everything is built from nothing, many times over: half the work this way. Backtraces
-# keep their lines.
-export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
+# keep their names, not their lines.
+export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=none
 export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 
 # `-cpu max` for BTI and PAC; riscv64 has no such CPU in qemu 7.2 and needs none.

@@ -159,8 +159,9 @@ check_leaving() { # <program> <the least number of switches>
 # The same pads where the switch was inlined into Rust.
 check_inlined() {
     local program switches
-    program=$(with_flags dylib -C prefer-dynamic
-        cargo test --no-run --release -p siding-dylib --target "$target" 2>&1 | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
+    program=$(with_flags dylib-inline -C prefer-dynamic
+        cargo test --no-run --release -p siding-dylib --target "$target" 2>&1 |
+            sed -n 's/.*Executable.*(\(.*\))$/\1/p')
     [[ -x $program ]] || { fail "the test program does not build"; return; }
     check_leaving "$program" 2
     # Awk's regular expressions know no \s everywhere: tabs become spaces.
