@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{panic, thread};
 
 use siding::coroutine::{Coroutine, CoroutineState};
 use siding::job::{self, Callback, CancelMode, Job, Options, Progress, WaitCtx, WaitError};
@@ -95,6 +95,28 @@ mod on_the_worker {
         let workers = one_worker();
         let scheduler = scheduler();
         let (job, go) = begun(&workers, &Options::new(), &scheduler, || Bomb);
+        assert!(job.cancel());
+        go.send(()).unwrap();
+        serves(&workers);
+    }
+
+    #[test]
+    fn so_may_what_that_panic_carries() {
+        struct Outer;
+        impl Drop for Outer {
+            fn drop(&mut self) {
+                panic::panic_any(Inner);
+            }
+        }
+        struct Inner;
+        impl Drop for Inner {
+            fn drop(&mut self) {
+                panic::panic_any(()); // without a size, as this is never freed
+            }
+        }
+        let workers = one_worker();
+        let scheduler = scheduler();
+        let (job, go) = begun(&workers, &Options::new(), &scheduler, || Outer);
         assert!(job.cancel());
         go.send(()).unwrap();
         serves(&workers);
