@@ -144,7 +144,7 @@ impl Job {
 
     /// It ends, and its memory goes: the slot is for the next job, unless it is still queued.
     pub fn end(self) {
-        if let Some(slot) = self.0.end_job() {
+        if let (Some(slot), _) = self.0.end_job() {
             slot.release();
         }
     }

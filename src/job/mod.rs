@@ -483,7 +483,7 @@ impl Raw {
             }
         }
         // It will not end: its stack is leaked with everything on it. Its wakes go nowhere.
-        if let Some(slot) = core.slot.take().and_then(Slot::end_job) {
+        if let Some((Some(slot), _waker)) = core.slot.take().map(Slot::end_job) {
             slot.release();
         }
     }
