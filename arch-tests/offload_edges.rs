@@ -345,3 +345,46 @@ fn a_wake_meanwhile_does_not_end_the_wait() {
     });
     assert_eq!(value, 6);
 }
+
+#[cfg(feature = "future")]
+mod in_a_loop_of_ones_own {
+    use std::task::{Context, Wake, Waker};
+
+    use siding::job::Wait;
+
+    use super::*;
+
+    #[test]
+    fn a_wake_tells_that_the_work_is_done() {
+        struct Call(thread::Thread);
+        impl Wake for Call {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Call(thread::current())));
+        let mut cx = Context::from_waker(&waker);
+        let (go, wait) = mpsc::channel();
+        let body = move || offload(move || wait.recv().unwrap()).unwrap();
+        let job = paused(Options::new().driven(true).start(body).unwrap());
+        assert_eq!(job.waiting(), Wait::Wake { until: None });
+        assert!(job.poll_woken(&mut cx).is_pending());
+        go.send(5).unwrap();
+        while job.poll_woken(&mut cx).is_pending() {
+            thread::park();
+        }
+        assert!(matches!(job.resume(), Progress::Finished(5)));
+    }
+
+    /// Kept, one wake would end all pauses to come.
+    #[test]
+    fn a_wake_ends_one_plain_pause() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let body = || (job::pause(), job::pause());
+        let job = paused(Options::new().driven(true).start(body).unwrap());
+        job.wake_handle().wake();
+        assert!(job.poll_woken(&mut cx).is_ready());
+        let job = paused(job.resume());
+        assert!(job.poll_woken(&mut cx).is_pending());
+    }
+}

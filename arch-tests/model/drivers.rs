@@ -129,7 +129,7 @@ impl Job {
         self.0.consume()
     }
 
-    /// `Job::is_woken_or_wakes`: registered first, looked at second.
+    /// `Job::poll_woken`: registered first, looked at second.
     pub fn poll(self, waker: &Waker) -> Poll<()> {
         self.0.set_waker(waker);
         if self.is_notified() { Poll::Ready(()) } else { Poll::Pending }

@@ -207,7 +207,7 @@ where
         if job.waiting() == Wait::Yield {
             return Some(Outcome::Ready);
         }
-        if !matches!(job.waiting(), Wait::Fd { .. }) && job.is_woken_or_wakes(cx.waker()) {
+        if !matches!(job.waiting(), Wait::Fd { .. }) && job.poll_woken(cx).is_ready() {
             return Some(Outcome::Ready);
         }
         self.waiting.iter_mut().find_map(|(waiting, outcome)| match waiting.as_mut().poll(cx) {
