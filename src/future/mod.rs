@@ -84,7 +84,9 @@ pub fn run<T: 'static, F: FnOnce() -> T + 'static>(closure: F) -> JobFuture<T, F
 ///
 /// If the options name a wait context, its callback becomes one that wakes the job; a plain
 /// [`pause`](crate::job::pause) waits for that callback and for the descriptors in the
-/// context. A pause without either waits for a [`Wake`](crate::job::Wake) of the job.
+/// context. A pause without either waits for a [`Wake`](crate::job::Wake) of the job. With
+/// [`NoReactor`] descriptors are not looked at, since an engine that offers both may yet call:
+/// there only the callback and a wake end a pause.
 ///
 /// While the thread has as many jobs as [`init_thread`](crate::job::init_thread) allows,
 /// futures wait for one to end, in the order in which they were polled. So under a limit of
