@@ -28,6 +28,19 @@ impl Woken {
     }
 }
 
+/// A task that panics when it goes, with the last waker.
+struct Bomb;
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a task on its way out");
+    }
+}
+
 /// A future polled by hand.
 struct Hand<F> {
     future: F,
@@ -46,5 +59,11 @@ impl<F: Future + Unpin> Hand<F> {
 
     fn woken(&self) -> usize {
         self.woken.times()
+    }
+
+    /// Polls it for a task that leaves its last waker with it.
+    fn poll_for_a_bomb(&mut self) -> Poll<F::Output> {
+        let waker = Waker::from(Arc::new(Bomb));
+        pin!(&mut self.future).poll(&mut Context::from_waker(&waker))
     }
 }

@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{panic, thread};
 
 use siding::coroutine::{Coroutine, CoroutineState};
 use siding::job::{self, Callback, CancelMode, Job, Options, Progress, WaitCtx, WaitError};
@@ -95,6 +95,28 @@ mod on_the_worker {
         let workers = one_worker();
         let scheduler = scheduler();
         let (job, go) = begun(&workers, &Options::new(), &scheduler, || Bomb);
+        assert!(job.cancel());
+        go.send(()).unwrap();
+        serves(&workers);
+    }
+
+    #[test]
+    fn so_may_what_that_panic_carries() {
+        struct Outer;
+        impl Drop for Outer {
+            fn drop(&mut self) {
+                panic::panic_any(Inner);
+            }
+        }
+        struct Inner;
+        impl Drop for Inner {
+            fn drop(&mut self) {
+                panic::panic_any(()); // without a size, as this is never freed
+            }
+        }
+        let workers = one_worker();
+        let scheduler = scheduler();
+        let (job, go) = begun(&workers, &Options::new(), &scheduler, || Outer);
         assert!(job.cancel());
         go.send(()).unwrap();
         serves(&workers);
@@ -322,4 +344,47 @@ fn a_wake_meanwhile_does_not_end_the_wait() {
         offload(work).unwrap()
     });
     assert_eq!(value, 6);
+}
+
+#[cfg(feature = "future")]
+mod in_a_loop_of_ones_own {
+    use std::task::{Context, Wake, Waker};
+
+    use siding::job::Wait;
+
+    use super::*;
+
+    #[test]
+    fn a_wake_tells_that_the_work_is_done() {
+        struct Call(thread::Thread);
+        impl Wake for Call {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Call(thread::current())));
+        let mut cx = Context::from_waker(&waker);
+        let (go, wait) = mpsc::channel();
+        let body = move || offload(move || wait.recv().unwrap()).unwrap();
+        let job = paused(Options::new().driven(true).start(body).unwrap());
+        assert_eq!(job.waiting(), Wait::Wake { until: None });
+        assert!(job.poll_woken(&mut cx).is_pending());
+        go.send(5).unwrap();
+        while job.poll_woken(&mut cx).is_pending() {
+            thread::park();
+        }
+        assert!(matches!(job.resume(), Progress::Finished(5)));
+    }
+
+    /// Kept, one wake would end all pauses to come.
+    #[test]
+    fn a_wake_ends_one_plain_pause() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let body = || (job::pause(), job::pause());
+        let job = paused(Options::new().driven(true).start(body).unwrap());
+        job.wake_handle().wake();
+        assert!(job.poll_woken(&mut cx).is_ready());
+        let job = paused(job.resume());
+        assert!(job.poll_woken(&mut cx).is_pending());
+    }
 }

@@ -55,6 +55,22 @@ fn a_wake_from_another_thread_wakes_the_task_once() {
 }
 
 #[test]
+fn a_waker_that_panics_when_it_is_replaced_costs_the_next_job_no_wake() {
+    let mut first = Hand::new(future::run(|| job::park().unwrap()));
+    assert!(first.poll_for_a_bomb().is_pending());
+    panic::catch_unwind(AssertUnwindSafe(|| first.poll())).unwrap_err();
+    let (send, receive) = mpsc::channel();
+    let mut next = Hand::new(future::run(move || {
+        send.send(job::wake_handle().unwrap()).unwrap();
+        job::park().unwrap();
+    }));
+    assert!(next.poll().is_pending());
+    receive.recv().unwrap().wake();
+    assert_eq!(next.woken(), 1);
+    assert!(next.poll().is_ready());
+}
+
+#[test]
 fn a_wake_that_comes_before_the_wait_is_not_lost() {
     let mut task = Hand::new(future::run(|| {
         job::wake_handle().unwrap().wake();

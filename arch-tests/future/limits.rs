@@ -1,5 +1,6 @@
 //! More futures than jobs: they wait, in order, and are polled for a reason only.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::task::Poll;
 use std::thread;
 
@@ -73,6 +74,16 @@ fn a_change_of_the_limit_does_not_forget_who_waits() {
         }
         assert!(running.poll().is_ready());
         assert_eq!(waiting.woken(), calls + 1);
+    });
+}
+
+#[test]
+fn a_job_counts_no_longer_though_its_waker_panics_when_it_is_dropped() {
+    with_jobs(1, || {
+        let mut last = parked();
+        assert!(last.poll_for_a_bomb().is_pending());
+        panic::catch_unwind(AssertUnwindSafe(|| drop(last))).unwrap_err();
+        assert!(matches!(Hand::new(future::run(|| 5)).poll(), Poll::Ready(Ok(5))));
     });
 }
 

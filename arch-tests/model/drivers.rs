@@ -129,7 +129,7 @@ impl Job {
         self.0.consume()
     }
 
-    /// `Job::is_woken_or_wakes`: registered first, looked at second.
+    /// `Job::poll_woken`: registered first, looked at second.
     pub fn poll(self, waker: &Waker) -> Poll<()> {
         self.0.set_waker(waker);
         if self.is_notified() { Poll::Ready(()) } else { Poll::Pending }
@@ -144,7 +144,7 @@ impl Job {
 
     /// It ends, and its memory goes: the slot is for the next job, unless it is still queued.
     pub fn end(self) {
-        if let Some(slot) = self.0.end_job() {
+        if let (Some(slot), _) = self.0.end_job() {
             slot.release();
         }
     }

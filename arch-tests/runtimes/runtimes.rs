@@ -1,6 +1,7 @@
 //! The same jobs on tokio, smol's executor and `futures`.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::net::UdpSocket;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,19 @@ async fn an_engine<R: Reactor + Copy + 'static>(reactor: R) {
     assert_eq!(task.await.unwrap(), "done");
 }
 
+/// An error is all that there is to report: nothing can be read or has ended.
+async fn an_error<R: Reactor + Copy + 'static>(reactor: R) {
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(nobody).unwrap();
+    let task = future::run_with(Options::new(), reactor, move || {
+        socket.send(b"x").unwrap();
+        job::wait_fd(&socket, Interest::Readable, None).unwrap();
+        socket.recv(&mut [0]).unwrap_err().kind()
+    });
+    assert_eq!(task.await.unwrap(), ErrorKind::ConnectionRefused);
+}
+
 fn tokio() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
@@ -91,6 +105,12 @@ fn on_smols_executor() {
 #[test]
 fn on_futures_own_executor() {
     futures::executor::block_on(everything(AsyncIo));
+}
+
+#[test]
+fn an_error_alone_ends_a_wait_for_data() {
+    tokio().block_on(an_error(Tokio));
+    async_io::block_on(an_error(AsyncIo));
 }
 
 #[test]

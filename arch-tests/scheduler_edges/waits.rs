@@ -137,6 +137,28 @@ fn a_number_closed_and_used_again_while_it_is_not_waited_for_is_another_descript
 
 #[cfg(unix)]
 #[test]
+fn a_hang_up_of_what_is_no_longer_waited_for_ends_no_wait_for_its_number() {
+    let scheduler = scheduler();
+    let job = scheduler
+        .spawn(|| {
+            let soon = || Some(Instant::now() + Duration::from_millis(1));
+            let (first, other_end) = pair().unwrap();
+            let _ = wait_fd(&first, Interest::Readable, soon());
+            let _kept = first.try_clone().unwrap();
+            let (second, _writer) = pair().unwrap();
+            // SAFETY: as above.
+            let number = unsafe { libc::dup2(second.as_raw_fd(), first.as_raw_fd()) };
+            assert_eq!(number, first.as_raw_fd());
+            drop(other_end);
+            wait_fd(&first, Interest::Readable, soon())
+        })
+        .unwrap();
+    run_until_finished(&scheduler, &job);
+    assert!(matches!(job.join().unwrap(), Err(WaitError::TimedOut)));
+}
+
+#[cfg(unix)]
+#[test]
 fn a_descriptor_that_is_not_open_cannot_be_waited_for() {
     for fd in [-1, i32::MAX] {
         let scheduler = scheduler();

@@ -84,7 +84,9 @@ pub fn run<T: 'static, F: FnOnce() -> T + 'static>(closure: F) -> JobFuture<T, F
 ///
 /// If the options name a wait context, its callback becomes one that wakes the job; a plain
 /// [`pause`](crate::job::pause) waits for that callback and for the descriptors in the
-/// context. A pause without either waits for a [`Wake`](crate::job::Wake) of the job.
+/// context. A pause without either waits for a [`Wake`](crate::job::Wake) of the job. With
+/// [`NoReactor`] descriptors are not looked at, since an engine that offers both may yet call:
+/// there only the callback and a wake end a pause.
 ///
 /// While the thread has as many jobs as [`init_thread`](crate::job::init_thread) allows,
 /// futures wait for one to end, in the order in which they were polled. So under a limit of
@@ -207,7 +209,7 @@ where
         if job.waiting() == Wait::Yield {
             return Some(Outcome::Ready);
         }
-        if !matches!(job.waiting(), Wait::Fd { .. }) && job.is_woken_or_wakes(cx.waker()) {
+        if !matches!(job.waiting(), Wait::Fd { .. }) && job.poll_woken(cx).is_ready() {
             return Some(Outcome::Ready);
         }
         self.waiting.iter_mut().find_map(|(waiting, outcome)| match waiting.as_mut().poll(cx) {

@@ -69,6 +69,8 @@ impl Reactor for Tokio {
                 Interest::Readable => Tokios::READABLE,
                 Interest::Writable => Tokios::WRITABLE,
             };
+            // Which an error alone does not end.
+            let interest = interest | Tokios::ERROR;
             #[allow(unsafe_code, reason = "tokio asks that the descriptor stay the same")]
             // SAFETY: an `OwnedFd` is open, and the same, as long as it lives.
             let fd = unsafe { AsyncFd::register_with_interest(fd, interest) };

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::iter::successors;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
 
 use super::at_end::AtEnd;
 use super::current;
@@ -415,10 +416,10 @@ impl Raw {
         unsafe { context::pause(self.0, Word::uninit()) };
     }
 
-    /// Clears what belongs to the job that has ended, so that the next finds nothing of it.
-    /// The wait context is left to the caller: dropping it may run foreign code.
+    /// Clears what belongs to the job that has ended, so that the next finds nothing of it; false
+    /// if there is something [left](Self::take_left).
     #[inline(always)]
-    pub(super) fn reset(self) -> Option<WaitCtx> {
+    pub(super) fn reset(self) -> bool {
         let core = self.core();
         if core.at_end.get() != AtEnd::Nothing {
             self.finish_off();
@@ -434,14 +435,22 @@ impl Raw {
         core.mode.set(CancelMode::Unwind);
         core.wait.set(Wait::Resume);
         core.outcome.set(Outcome::Ready);
+        core.slot.get().is_none() && !core.has_wait_ctx()
+    }
+
+    /// Ends what others know it by. Dropping the answer may run foreign code.
+    pub(super) fn take_left(self) -> (Option<WaitCtx>, Option<Waker>) {
+        let core = self.core();
+        let mut waker = None;
         if let Some(slot) = core.slot.take() {
-            let kept = slot.end_job();
+            let kept;
+            (kept, waker) = slot.end_job();
             if let Some(slot) = kept {
                 slot.connect(None, 0);
             }
             core.slot.set(kept);
         }
-        if core.has_wait_ctx() { core.wait_ctx.take() } else { None }
+        (core.wait_ctx.take(), waker)
     }
 
     /// Gives the stack back.

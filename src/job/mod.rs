@@ -28,6 +28,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic;
+#[cfg(feature = "future")]
+use std::task::{Context, Poll};
 use std::thread;
 
 use crate::context::{self, tag};
@@ -222,7 +224,7 @@ pub fn start<T: 'static, F: FnOnce() -> T + 'static>(
 /// [`Cancelled`] in a cancelled job: in the mode [`CancelMode::Return`], and in a
 /// destructor that runs while it unwinds. Also where a scheduler or future that drives the job
 /// cannot wait for a descriptor of its wait context (a file on a disk, say, or one that is
-/// closed): then only this pause has failed.
+/// closed): then only this pause has failed. (A future without a reactor does not look at them.)
 #[inline(always)]
 pub fn pause() -> Result<(), Cancelled> {
     let Some(job) = core::here() else { return Ok(()) };
@@ -345,7 +347,8 @@ impl Options {
     }
 
     /// Promises that whoever resumes the job looks at [`Job::waiting`] and acts on it, so
-    /// that waits inside are no error.
+    /// that waits inside are no error. (Of wakes `Job::poll_woken` tells, with the feature
+    /// `future`.)
     pub const fn driven(mut self, driven: bool) -> Self {
         self.driven = driven;
         self
@@ -483,7 +486,7 @@ impl Raw {
             }
         }
         // It will not end: its stack is leaked with everything on it. Its wakes go nowhere.
-        if let Some(slot) = core.slot.take().and_then(Slot::end_job) {
+        if let Some((Some(slot), _waker)) = core.slot.take().map(Slot::end_job) {
             slot.release();
         }
     }
@@ -562,16 +565,35 @@ impl<T> Job<T> {
         self.raw.wait_ctx()
     }
 
-    /// Whether it has been woken; if not, `waker` is called when it is.
+    /// Ready if it has been woken, by a [`Wake`]; otherwise the waker of `cx` is called when it
+    /// is (of several polls, that of the last). For a loop of your own: a wake ends [`Wait::Wake`],
+    /// as `park`, `offload` and `block_on` wait, and [`Wait::Resume`]; one that comes during other
+    /// waits is for the next `park`. Once told, resume the job: that may have used up the wake.
+    ///
+    /// ```
+    /// use siding::job::{Options, Progress};
+    /// use siding::offload::offload;
+    /// use std::future::poll_fn;
+    ///
+    /// let mut progress = Options::new().driven(true).start(|| offload(|| 6 * 7).unwrap()).unwrap();
+    /// while let Progress::Paused(job) = progress {
+    ///     pollster::block_on(poll_fn(|cx| job.poll_woken(cx)));
+    ///     progress = job.resume();
+    /// }
+    /// assert!(matches!(progress, Progress::Finished(42)));
+    /// ```
     #[cfg(feature = "future")]
-    pub(crate) fn is_woken_or_wakes(&self, waker: &std::task::Waker) -> bool {
-        self.raw.slot().set_waker(waker);
-        let woken = self.raw.is_woken();
-        if woken && self.waiting() == Wait::Resume {
+    pub fn poll_woken(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // Before the look: see `set_waker`.
+        self.raw.slot().set_waker(cx.waker());
+        if !self.raw.is_woken() {
+            return Poll::Pending;
+        }
+        if self.waiting() == Wait::Resume {
             // A plain pause does not: kept, one wake would end all pauses to come.
             self.raw.consume_wake();
         }
-        woken
+        Poll::Ready(())
     }
 }
 

@@ -14,7 +14,6 @@ use super::StartError;
 use super::core::Raw;
 #[cfg(feature = "capi")]
 use super::current;
-use super::wait_ctx::WaitCtx;
 use crate::stack::StackConfig;
 use crate::sys;
 
@@ -225,34 +224,29 @@ pub(super) fn lose(jobs: usize) {
 /// Takes back a job that has ended.
 #[inline]
 pub(super) fn put(job: Raw) {
-    match job.reset() {
-        None => keep_or_free(job),
-        Some(wait_ctx) => put_with(job, wait_ctx),
-    }
+    if job.reset() { keep_or_free(job) } else { put_with_left(job) }
 }
 
-/// A wait context is dropped last: its cleanups may panic, or start jobs.
-#[cold]
-fn put_with(job: Raw, wait_ctx: WaitCtx) {
+/// A wait context and a task's waker are dropped last: what that runs may panic, or start jobs.
+#[inline(never)]
+fn put_with_left(job: Raw) {
+    let left = job.take_left();
     keep_or_free(job);
-    drop(wait_ctx);
+    drop(left);
 }
 
 /// As [`put`] where C would have to deal with a panic of such a cleanup.
 #[cfg(feature = "capi")]
 #[inline]
 pub(super) fn put_for_c(job: Raw) {
-    match job.reset() {
-        None => keep_or_free(job),
-        Some(wait_ctx) => put_with_for_c(job, wait_ctx),
-    }
+    if job.reset() { keep_or_free(job) } else { put_with_left_for_c(job) }
 }
 
 #[cfg(feature = "capi")]
-#[cold]
-fn put_with_for_c(job: Raw, wait_ctx: WaitCtx) {
+#[inline(never)]
+fn put_with_left_for_c(job: Raw) {
     // What is to be said of it, the panic hook has said.
-    let _ = panic::catch_unwind(AssertUnwindSafe(|| put_with(job, wait_ctx)));
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| put_with_left(job)));
 }
 
 #[inline(always)]

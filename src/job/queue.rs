@@ -31,8 +31,9 @@ pub(crate) struct Queue {
 type Place = Cell<Option<Raw>>;
 
 thread_local! {
-    /// The queue whose jobs may hand over to each other, or null. A job knows its queue, too;
-    /// but what is found through the job must wait for that to be loaded, turn after turn.
+    /// The queue whose jobs may hand over to each other; null, or nobody's address, if none may.
+    /// A job knows its queue, too; but what is found through the job must wait for that to be
+    /// loaded, turn after turn.
     static ACTIVE: Cell<*const Queue> = const { Cell::new(ptr::null()) };
 }
 
@@ -82,20 +83,26 @@ impl Queue {
     /// those to which they hand over meanwhile.
     pub(crate) fn round(&self) -> Round<'_> {
         self.stop.set(self.end());
-        let active = if self.forbidden.get() { ptr::null() } else { ptr::from_ref(self) };
-        Round { queue: self, outer: ACTIVE.replace(active) }
+        Round { queue: self, outer: ACTIVE.replace(self.mark()) }
     }
 
     /// Leaves every turn to the driver's loop from here on.
     pub(super) fn forbid_hand_overs(&self) {
         self.forbidden.set(true);
-        self.deactivate();
+        if self.is_innermost() {
+            ACTIVE.set(self.mark());
+        }
     }
 
-    fn deactivate(&self) {
-        if ptr::eq(ACTIVE.get(), self) {
-            ACTIVE.set(ptr::null());
-        }
+    /// What a round of this queue makes active: while hand-overs are forbidden no queue, but an
+    /// odd address of this one's own.
+    fn mark(&self) -> *const Queue {
+        ptr::from_ref(self).wrapping_byte_add(usize::from(self.forbidden.get()))
+    }
+
+    /// Whether the last round to begin, or to be gone back to, is one of this queue.
+    fn is_innermost(&self) -> bool {
+        ACTIVE.get().addr() & !1 == ptr::from_ref(self).addr()
     }
 
     /// Puts `job` at the end of its queue and returns the first of that, if they may hand
@@ -106,7 +113,8 @@ impl Queue {
         if active != job.core().queue.get() || job.core().blocked.get() != 0 {
             return None;
         }
-        // SAFETY: no job has a null queue, so this is one, kept by whoever attached it.
+        // SAFETY: what a job has is a queue, kept by whoever attached it, or NO_QUEUE, which is
+        // never active.
         unsafe { &*active }.rotate(job)
     }
 
@@ -180,7 +188,9 @@ impl Queue {
 impl Drop for Queue {
     fn drop(&mut self) {
         // In the middle of a round when a job has ended the process.
-        self.deactivate();
+        if self.is_innermost() {
+            ACTIVE.set(ptr::null());
+        }
     }
 }
 
@@ -217,7 +227,11 @@ impl Iterator for Round<'_> {
 
 impl Drop for Round<'_> {
     fn drop(&mut self) {
-        ACTIVE.set(self.outer);
+        // Otherwise the job that it runs in has paused meanwhile, and been resumed inside a round
+        // that began later.
+        if self.queue.is_innermost() {
+            ACTIVE.set(self.outer);
+        }
     }
 }
 
@@ -241,4 +255,23 @@ fn at(ring: &[Place], place: usize) -> &Place {
 
 fn ring(places: usize) -> Box<[Place]> {
     vec![const { Cell::new(None) }; places].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As when a job that runs a scheduler of its own pauses in the middle of a turn, and is
+    /// resumed later.
+    #[test]
+    fn a_round_that_ends_late_does_not_bring_back_hand_overs_that_are_forbidden_by_now() {
+        let (outer, inner) = (Queue::default(), Queue::default());
+        let first = outer.round();
+        let late = inner.round();
+        drop(first);
+        outer.forbid_hand_overs();
+        let _second = outer.round();
+        drop(late);
+        assert!(!ptr::eq(ACTIVE.get(), &outer));
+    }
 }

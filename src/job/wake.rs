@@ -16,6 +16,7 @@
 use std::fmt;
 use std::ptr;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 
 use super::free::Free;
 use super::inbox::Inbox;
@@ -114,8 +115,12 @@ impl Slot {
     /// Calls `waker` at the next wake. To be set before [`is_notified`](Self::is_notified)
     /// is asked, or a wake may be missed.
     #[cfg(feature = "future")]
-    pub(super) fn set_waker(&self, waker: &std::task::Waker) {
+    pub(super) fn set_waker(&self, waker: &Waker) {
+        // Taken out first: if `register` dropped it and that panics, no waker could be set or
+        // called any more.
+        let old = self.waker.take();
         self.waker.register(waker);
+        drop(old);
     }
 
     /// The inbox of the present driver.
@@ -169,17 +174,20 @@ impl Slot {
     }
 
     /// Makes all handles stale. Gives the slot back for the next job, unless it is still
-    /// queued somewhere.
-    pub(super) fn end_job(&'static self) -> Option<&'static Slot> {
+    /// queued somewhere; and the task's waker, which is foreign code to drop.
+    pub(super) fn end_job(&'static self) -> (Option<&'static Slot>, Option<Waker>) {
+        // Before the slot may be another job's.
+        #[cfg(feature = "future")]
+        let waker = self.waker.take();
+        #[cfg(not(feature = "future"))]
+        let waker = None;
         let next = |state: u64| (state / GENERATION + 1) % (1 << 32) * GENERATION;
         let end = |state: u64| match state & QUEUED {
             0 => next(state),
             queued => next(state) | queued | ABANDONED,
         };
         let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |s| Some(end(s)));
-        #[cfg(feature = "future")]
-        drop(self.waker.take());
-        (before.unwrap_or(0) & QUEUED == 0).then_some(self)
+        ((before.unwrap_or(0) & QUEUED == 0).then_some(self), waker)
     }
 
     /// Called by the driver that took the slot out of its inbox: whether it still means
@@ -326,7 +334,7 @@ mod tests {
         let slot = Slot::take().unwrap();
         slot.connect(Some(inbox), 7);
         slot.handle().wake();
-        assert!(slot.end_job().is_none());
+        assert!(slot.end_job().0.is_none());
         inbox.drain(|token| panic!("{token} was woken"));
         assert!(hold().has(slot));
         inbox.release();
@@ -343,7 +351,7 @@ mod tests {
         assert_eq!(slot.ticket().generation, wake.0.generation);
         wake.wake();
         assert!(slot.consume());
-        assert!(slot.end_job().is_some());
+        assert!(slot.end_job().0.is_some());
         assert!(!slot.has_handles());
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -130,10 +131,15 @@ impl Shared {
                 drop(state);
                 // Foreign code may panic here: a callback, or destructors when the job does
                 // not wait any more. The panic hook has reported it.
-                let _ = panic::catch_unwind(AssertUnwindSafe(|| {
+                let run = || {
                     work.run();
                     drop(work);
-                }));
+                };
+                if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(run)) {
+                    // What it carries may panic as well when it is dropped. It stops there.
+                    let again = panic::catch_unwind(AssertUnwindSafe(|| drop(payload)));
+                    mem::forget(again);
+                }
                 state = self.lock();
             } else if state.closed {
                 return;

@@ -8,7 +8,9 @@ use std::io;
 #[non_exhaustive]
 pub enum RunError {
     /// This many jobs wait, and nothing is left that could wake any of them: no
-    /// descriptor, no deadline, no offloaded work, no [`Wake`](super::Wake) outside.
+    /// descriptor, no deadline, no offloaded work, no [`Wake`](super::Wake) outside. The waker
+    /// of a `block_on` counts as such once it is cloned; one that another thread has borrowed,
+    /// while the job waits inside the poll, does not.
     Deadlock(usize),
     /// Called from inside one of its own jobs.
     Reentered,

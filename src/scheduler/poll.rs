@@ -1,8 +1,8 @@
 //! Descriptors, through `polling`.
 //!
 //! Registrations are one-shot: an event disarms the descriptor until a job waits for it
-//! again, so one `epoll_ctl` a wait and none to remove. Several jobs may wait for the
-//! same descriptor.
+//! again, so one `epoll_ctl` a wait and none to remove. Only a wait that no event has ended
+//! is unregistered. Several jobs may wait for the same descriptor.
 //!
 //! # Safety
 //!
@@ -97,13 +97,11 @@ impl Poll {
             return;
         }
         self.waiting.update(|n| n - removed);
-        let empty = source.waiters.is_empty();
-        if source.armed || !empty {
-            // Nothing to mend if it is closed by now.
+        // Nothing to mend if it is closed by now.
+        if !source.waiters.is_empty() {
             let _ = self.arm(fd, source);
-        }
-        if empty {
-            sources.remove(&fd);
+        } else if sources.remove(&fd).is_some_and(|source| source.armed) {
+            let _ = self.forget(fd);
         }
     }
 
@@ -163,8 +161,19 @@ impl Poll {
             // SAFETY: see the module documentation.
             result = unsafe { self.poller.add(&borrowed, event) };
         }
-        source.armed = result.is_ok() && !source.waiters.is_empty();
+        source.armed = result.is_ok();
         result
+    }
+
+    /// Has the kernel forget `fd`. Registered for nothing it would report errors and hang-ups
+    /// all the same, under a number that may be another's by then.
+    fn forget(&self, fd: RawFd) -> io::Result<()> {
+        if self.is_parents() {
+            return Ok(());
+        }
+        // SAFETY: the job that waited has kept it open; see the module documentation.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        self.poller.delete(borrowed)
     }
 }
 
