@@ -7,11 +7,13 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::core::{self, Raw};
-use super::handle::{self, GIVEN_UP, Handle, LOST, NOBODY, Ready, Unusable, each, this_thread};
+use super::handle::{
+    self, GIVEN_UP, Handle, LOST, NOBODY, Ready, Unusable, each, each_of, this_thread,
+};
 use super::wait_ctx::WaitCtx;
 use super::{current, pool, trace, woken};
 use crate::context::tag;
@@ -55,17 +57,21 @@ pub(super) fn orphan_others() {
 /// can never go on, nor those that it is nested in.
 pub(super) fn orphan_all() {
     let me = this_thread();
-    each(|entry| {
-        if entry.is_live()
-            && entry.owner.load(Ordering::Relaxed) & !GIVEN_UP == me
-            && let Some(job) = NonNull::new(entry.job.load(Ordering::Relaxed)).map(Raw)
-        {
+    each_of(
+        |owner| owner & !GIVEN_UP == me,
+        |entry, job| {
             job.disconnect();
             let owner = if job.is_running() { LOST } else { NOBODY };
             entry.owner.store(owner, Ordering::Release);
-        }
-    });
+        },
+    );
     core::hold_running();
+}
+
+/// Whoever looked for the wakes of the jobs that this thread has given up is gone.
+pub(crate) fn disconnect_given_up() {
+    let me = this_thread();
+    each_of(|owner| owner == me | GIVEN_UP, |_, job| job.disconnect());
 }
 
 /// Of the jobs that C has started: how many ever, how many live, how many are orphans.
@@ -82,11 +88,7 @@ pub(crate) fn census() -> (u64, u64, u64) {
 /// How many jobs that C has started on this thread are paused.
 pub(crate) fn paused() -> u64 {
     let (me, mut paused) = (this_thread(), 0);
-    each(|entry| {
-        let ours = entry.is_live() && entry.owner.load(Ordering::Relaxed) & !GIVEN_UP == me;
-        let job = NonNull::new(entry.job.load(Ordering::Relaxed)).map(Raw);
-        paused += u64::from(ours && job.is_some_and(|job| !job.is_running()));
-    });
+    each_of(|owner| owner & !GIVEN_UP == me, |_, job| paused += u64::from(!job.is_running()));
     paused
 }
 
@@ -159,6 +161,8 @@ impl GivenUp {
     /// has ended; it must not be used then.
     pub(crate) fn go_on(&self, cancelled: bool) -> Option<c_int> {
         let how = if cancelled { tag::CANCEL } else { tag::GO };
+        // Kept, what has ended this pause would end the next one, too.
+        self.0.consume_wake();
         // SAFETY: paused, and this thread's: a `GivenUp` does not leave it.
         let back = unsafe { self.0.enter(how) };
         if back.is_paused() {
@@ -170,13 +174,9 @@ impl GivenUp {
 
     /// Has its wakes reach the current job, which waits for it. Whether there was one.
     pub(crate) fn send_wakes_here(&self) -> bool {
-        let woken = self.0.is_woken();
-        self.0.consume_wake();
-        if let Some(here) = current::get() {
-            self.0.share_driver_of(here);
-            // One that is still queued elsewhere would keep later ones from coming.
-            woken::pass_on();
-        }
+        let woken = current::get().is_some_and(|here| self.0.share_driver_of(here));
+        // One that is still queued elsewhere would keep later ones from coming.
+        woken::pass_on();
         woken
     }
 }
