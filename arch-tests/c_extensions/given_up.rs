@@ -401,27 +401,42 @@ mod ends_of_threads {
         }
     }
 
+    /// Where a thread that ends waits, and then looks for orphans that can go on.
+    struct Gate {
+        here: Barrier,
+        go_on: Barrier,
+    }
+
+    impl Gate {
+        const fn new() -> Self {
+            Gate { here: Barrier::new(2), go_on: Barrier::new(2) }
+        }
+    }
+
+    struct Waits(&'static Gate);
+
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.here.wait();
+            self.0.go_on.wait();
+            siding_orphans_poll();
+        }
+    }
+
+    fn with_fd() -> (Ctx, Fd) {
+        let (ctx, fd, null) = (ASYNC_WAIT_CTX_new(), eventfd(), ptr::null_mut());
+        // SAFETY: a live context.
+        assert_eq!(unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, null, fd, null, None) }, 1);
+        (ctx, fd)
+    }
+
     /// Between the end of its scheduler and that of its pool: the next scheduler has the inbox of
     /// the first, and calls jobs by the same numbers.
     #[test]
     fn while_a_thread_ends_wakes_of_its_orphans_reach_those_of_no_other() {
-        static HERE: Barrier = Barrier::new(2);
-        static GO_ON: Barrier = Barrier::new(2);
-        struct Waits;
-        impl Drop for Waits {
-            fn drop(&mut self) {
-                HERE.wait();
-                GO_ON.wait();
-            }
-        }
+        static GATE: Gate = Gate::new();
         thread_local!(static WAITS: RefCell<Option<Waits>> = const { RefCell::new(None) });
         static WAKE: Mutex<Option<Wake>> = Mutex::new(None);
-        fn with_fd() -> (Ctx, Fd) {
-            let (ctx, fd, null) = (ASYNC_WAIT_CTX_new(), eventfd(), ptr::null_mut());
-            // SAFETY: a live context.
-            assert_eq!(unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, null, fd, null, None) }, 1);
-            (ctx, fd)
-        }
         let ending = thread::spawn(|| {
             let (ctx, fd) = with_fd();
             let job = paused(ctx, pause_often, 1);
@@ -429,11 +444,11 @@ mod ends_of_threads {
             // SAFETY: writable.
             assert_eq!(unsafe { siding_get_wake(job, &mut wake) }, 1);
             *WAKE.lock().unwrap() = Some(wake);
-            WAITS.set(Some(Waits));
+            WAITS.set(Some(Waits(&GATE)));
             assert_eq!(give_up(job, DRAIN, name()), 1);
             (job.expose_provenance(), ctx.expose_provenance(), fd)
         });
-        HERE.wait();
+        GATE.here.wait();
         on_a_thread(|| {
             let ((ctx, fd), name) = (with_fd(), name());
             assert_eq!(give_up(paused(ctx, pause_often, 1), ON_WAKE, name), 1);
@@ -445,7 +460,7 @@ mod ends_of_threads {
             free(ctx);
             close(fd);
         });
-        GO_ON.wait();
+        GATE.go_on.wait();
         let (job, ctx, fd) = ending.join().unwrap();
         let mut job = ptr::with_exposed_provenance_mut(job);
         // SAFETY: the job's frames hold nothing of their thread's.
@@ -453,6 +468,34 @@ mod ends_of_threads {
         assert_eq!(siding_next_woken(), job);
         assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0), (FINISH, Some(1)));
         free(ptr::with_exposed_provenance_mut(ctx));
+        close(fd);
+    }
+
+    /// Between the end of its pool and that of its scheduler.
+    #[test]
+    fn an_orphan_whose_thread_is_ending_goes_on_where_it_was_adopted_alone() {
+        static GATE: Gate = Gate::new();
+        thread_local!(static WAITS: RefCell<Option<Waits>> = const { RefCell::new(None) });
+        static JOB: Mutex<usize> = Mutex::new(0);
+        let (ctx, fd) = with_fd();
+        let (name, address) = (name(), ctx.expose_provenance());
+        let ending = thread::spawn(move || {
+            siding_orphans_fd(); // so that its scheduler goes last
+            WAITS.set(Some(Waits(&GATE)));
+            let job = paused(ptr::with_exposed_provenance_mut(address), pause_often, 1);
+            assert_eq!(give_up(job, ON_WAKE, name), 1);
+            signal(fd);
+            *JOB.lock().unwrap() = job.expose_provenance();
+        });
+        GATE.here.wait();
+        let mut job = ptr::with_exposed_provenance_mut(*JOB.lock().unwrap());
+        // SAFETY: the job's frames hold nothing of their thread's.
+        let adopted = unsafe { siding_job_adopt(job) };
+        GATE.go_on.wait();
+        ending.join().unwrap();
+        assert_eq!((adopted, told(name)), (1, None));
+        assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0), (FINISH, Some(1)));
+        free(ctx);
         close(fd);
     }
 

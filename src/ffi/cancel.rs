@@ -116,10 +116,11 @@ unsafe fn cancel(job: *mut AsyncJob, mode: c_int, ended: Ended) -> c_int {
         if let Some(wake) = job::wake_handle() {
             kept.wake_by(wake);
         }
-        if let Some(ret) = drain(&job, mode, calls_back, &ctx) {
-            // For C this is no job that could pause, neither in a cleanup nor in `ended`.
-            job::block_for_good();
-            guarded((), || drop((kept, ctx, job::take_wait_ctx())));
+        let ret = drain(&job, mode, calls_back, &ctx);
+        // For C this is no job that could pause, neither in a cleanup nor in `ended`.
+        job::block_for_good();
+        guarded((), || drop((kept, ctx, job::take_wait_ctx())));
+        if let Some(ret) = ret {
             // SAFETY: by the contract of `siding_job_cancel`.
             unsafe { ended.tell(ret) };
         }
@@ -155,9 +156,12 @@ fn drain(job: &GivenUp, mode: c_int, calls_back: bool, ctx: &WaitCtx) -> Option<
             match waiting::wait(ctx) {
                 Ok(()) => {}
                 Err(WaitError::Io(_)) if calls_back => job::park().ok()?,
-                Err(WaitError::Io(_)) => return Some(finish(job)),
+                Err(WaitError::Io(_)) => return job.is_ours().then(|| finish(job)),
                 Err(_) => return None,
             }
+        }
+        if !job.is_ours() {
+            return None;
         }
         if mode == ON_WAKE {
             job.refuse_pauses();

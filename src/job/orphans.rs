@@ -3,7 +3,8 @@
 //!
 //! # Safety
 //!
-//! A [`GivenUp`] stays on the thread of its job, and nobody else enters it.
+//! A [`GivenUp`] stays on the thread of its job, and nobody else enters it as long as it is that
+//! thread's: whoever has waited asks [`GivenUp::is_ours`] first.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::core::{self, Raw};
 use super::handle::{
-    self, GIVEN_UP, Handle, LOST, NOBODY, Ready, Unusable, each, each_of, this_thread,
+    self, Entry, GIVEN_UP, Handle, LOST, NOBODY, Ready, Unusable, each, each_of, this_thread,
 };
 use super::wait_ctx::WaitCtx;
 use super::{current, pool, trace, woken};
@@ -121,18 +122,17 @@ pub(crate) fn adopt(handle: Handle) -> Result<(), Unusable> {
 /// Jobs that were adopted, ever.
 pub(crate) static ADOPTED: AtomicU64 = AtomicU64::new(0);
 
-/// A paused job that C has given up: only this can go on with it. Left to itself it stays
-/// where it is.
-pub(crate) struct GivenUp(Raw);
+/// A paused job that C has given up: only this can go on with it, as long as it
+/// [is ours](Self::is_ours). Left to itself it stays where it is.
+pub(crate) struct GivenUp(Raw, &'static Entry);
 
 /// Takes a paused job away from whoever holds its handle.
 pub(crate) fn give_up(handle: Handle) -> Result<GivenUp, Unusable> {
     let Ready(raw) = handle::paused(handle)?;
     trace::cancelled(raw);
-    if let Some(entry) = raw.core().entry.get() {
-        entry.owner.store(this_thread() | GIVEN_UP, Ordering::Relaxed);
-    }
-    Ok(GivenUp(raw))
+    let entry = raw.core().entry.get().ok_or(Unusable::Stale)?;
+    entry.owner.store(this_thread() | GIVEN_UP, Ordering::Relaxed);
+    Ok(GivenUp(raw, entry))
 }
 
 /// Undoes [`give_up`], whose answer was dropped.
@@ -143,6 +143,11 @@ pub(crate) fn take_back(handle: Handle) {
 }
 
 impl GivenUp {
+    /// Not when this thread has left its jobs behind, as it ends: another may have adopted it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.1.owner.load(Ordering::Relaxed) == this_thread() | GIVEN_UP
+    }
+
     pub(crate) fn wait_ctx(&self) -> Option<WaitCtx> {
         self.0.wait_ctx()
     }
@@ -163,13 +168,12 @@ impl GivenUp {
         let how = if cancelled { tag::CANCEL } else { tag::GO };
         // Kept, what has ended this pause would end the next one, too.
         self.0.consume_wake();
-        // SAFETY: paused, and this thread's: a `GivenUp` does not leave it.
+        // SAFETY: paused, and this thread's: a `GivenUp` does not leave it, and is asked `is_ours`.
         let back = unsafe { self.0.enter(how) };
         if back.is_paused() {
             return None;
         }
-        let entry = back.job.core().entry.get()?;
-        Some(handle::finished(back.job, back.word, entry))
+        Some(handle::finished(back.job, back.word, self.1))
     }
 
     /// Has its wakes reach the current job, which waits for it. Whether there was one.
