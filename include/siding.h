@@ -77,10 +77,11 @@ typedef void (*siding_ended_fn)(void *arg, int ret);
  * everything that the job's frames refer to must stay, the wait context's descriptors too;
  * ASYNC_WAIT_CTX_free() may be called. Meanwhile ASYNC_WAIT_CTX_get_callback() answers with a
  * callback of siding's in the place of the caller's. So a device has to ask for it when it is
- * done. One that has asked before, and calls the caller's, wakes nothing; and if the caller's was
- * called before this, nothing more will come. So let that call siding_wake(), and if it may have
- * been called for this pause already, call siding_wake() once more after this, or choose NOW.
- * The limit of ASYNC_init_thread() is no hindrance. In a forked child the parent's jobs that were
+ * done. (Its argument is the context: it must not be called any more when that has been freed and
+ * the job has ended.) One that has asked before, and calls the caller's, wakes nothing; and if the
+ * caller's was called before this, nothing more will come. So let that call siding_wake(), and if
+ * it may have been called for this pause already, call siding_wake() once more after this, or
+ * choose NOW. The limit of ASYNC_init_thread() is no hindrance. In a forked child the parent's jobs that were
  * given up are nobody's: see siding_job_adopt().
  * A job that pauses without a wait context that holds an fd or a callback cannot wait for
  * anything: it goes on NOW in any mode. Errors that the job raises are taken off the error queue.
@@ -108,7 +109,9 @@ size_t siding_orphans_each(void (*see)(ASYNC_JOB *job, void *arg), void *arg);
  * that or before a fork: it is paused then as if it had not been. The caller vouches
  * that the job's frames hold no address of that thread's variables (errno is one); and in a
  * forked child, where all other threads have ended, that the job did not run when it was
- * forked. Not for a job that ran when its thread ended, nor in a thread that is ending itself. */
+ * forked. Not for a job that ran when its thread ended, nor in a thread that is ending itself:
+ * handlers of atexit() and static destructors run when the main thread has lost its jobs for good,
+ * so finish or cancel them before exit(). */
 int siding_job_adopt(ASYNC_JOB *job);
 
 /* ---- Waking ---------------------------------------------------------------------- */

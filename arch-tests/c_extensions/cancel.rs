@@ -26,6 +26,13 @@ fn told() -> Vec<(usize, c_int)> {
     ENDED.take()
 }
 
+fn wake_of(job: Job) -> Wake {
+    let mut wake = Wake::default();
+    // SAFETY: writable.
+    assert_eq!(unsafe { siding_get_wake(job, &mut wake) }, 1);
+    wake
+}
+
 /// A wait context that holds one eventfd.
 fn ctx_with_fd() -> (Ctx, Fd) {
     let (ctx, fd) = (ASYNC_WAIT_CTX_new(), eventfd());
@@ -148,14 +155,30 @@ fn a_callback_wakes_an_orphan_as_an_fd_does() {
 fn a_wake_handle_taken_before_wakes_an_orphan_too() {
     let (ctx, fd) = ctx_with_fd();
     let job = paused(ctx, pause_often, 2);
-    let mut wake = Wake::default();
-    // SAFETY: writable.
-    assert_eq!(unsafe { siding_get_wake(job, &mut wake) }, 1);
+    let wake = wake_of(job);
     assert_eq!(cancel(job, ON_WAKE, 4), 1);
     assert_eq!(siding_orphans_poll(), 1);
     // SAFETY: from `siding_get_wake`.
     unsafe { siding_wake(wake) };
     assert_eq!((siding_orphans_poll(), told()), (0, vec![(4, 1)]));
+    // SAFETY: the job has ended.
+    unsafe { ASYNC_WAIT_CTX_free(ctx) };
+    close(fd);
+}
+
+#[test]
+fn draining_each_pause_takes_a_wake_of_its_own() {
+    let (ctx, fd) = ctx_with_fd();
+    let job = paused(ctx, pause_often, 3);
+    let wake = wake_of(job);
+    assert_eq!(cancel(job, DRAIN, 6), 1);
+    for left in [1, 1, 0] {
+        assert_eq!((siding_orphans_poll(), told()), (1, vec![]));
+        // SAFETY: from `siding_get_wake`.
+        unsafe { siding_wake(wake) };
+        assert_eq!(siding_orphans_poll(), left);
+    }
+    assert_eq!(told(), [(6, 3)]);
     // SAFETY: the job has ended.
     unsafe { ASYNC_WAIT_CTX_free(ctx) };
     close(fd);
@@ -268,4 +291,42 @@ fn orphans_whose_thread_ends_can_be_adopted() {
     assert_eq!(unsafe { siding_job_adopt(job) }, 1);
     assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0), (PAUSE, None));
     assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0), (FINISH, Some(2)));
+}
+
+#[cfg(unix)]
+mod without_descriptors {
+    use super::*;
+    use crate::common::passes;
+
+    fn no_more_descriptors() {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: writable.
+        assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) }, 0);
+        limit.rlim_cur = 0;
+        // SAFETY: a valid limit.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+    }
+
+    #[test]
+    fn what_needs_not_wait_is_given_up_all_the_same() {
+        passes(|| {
+            let (ctx, _) = ctx_with_fd();
+            let (first, second) =
+                (paused(ctx, pause_often, 2), paused(ptr::null_mut(), pause_often, 2));
+            no_more_descriptors();
+            assert_eq!((cancel(first, NOW, 1), cancel(second, DRAIN, 2)), (1, 1));
+            assert_eq!(told(), [(1, 0), (2, 0)]);
+        });
+    }
+
+    #[test]
+    fn what_has_to_wait_stays_its_owners() {
+        passes(|| {
+            let (ctx, _) = ctx_with_fd();
+            let mut job = paused(ctx, pause_often, 1);
+            no_more_descriptors();
+            assert_eq!((cancel(job, ON_WAKE, 1), told()), (0, vec![]));
+            assert_eq!(start(&mut job, ctx, pause_often, 0), (FINISH, Some(1)));
+        });
+    }
 }

@@ -58,6 +58,7 @@ fn ctx_with_callback(calls: &AtomicUsize) -> Ctx {
     ctx
 }
 
+type Cleanup = unsafe extern "C" fn(Ctx, Data, Fd, Data);
 type Callback = (unsafe extern "C" fn(Data) -> c_int, Data);
 
 /// What a device finds when it is done.
@@ -214,6 +215,22 @@ fn a_callback_is_heard_before_its_orphan_had_a_turn() {
     });
 }
 
+/// Gives up a job whose context holds a descriptor, and frees that context; then the device is
+/// done. How many are left.
+fn freed_early(cleanup: Cleanup, ended: unsafe extern "C" fn(Data, c_int)) -> usize {
+    let (ctx, fd, null) = (ASYNC_WAIT_CTX_new(), eventfd(), ptr::null_mut());
+    // SAFETY: a live context; the cleanup takes anything.
+    let set = unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, null, fd, null, Some(cleanup)) };
+    assert_eq!(set, 1);
+    let job = paused(ctx, pause_often, 1);
+    // SAFETY: `ended` takes anything.
+    assert_eq!(unsafe { siding_job_cancel(job, ON_WAKE, Some(ended), null) }, 1);
+    free(ctx);
+    signal(fd);
+    assert!(becomes_readable(siding_orphans_fd()));
+    siding_orphans_poll()
+}
+
 #[test]
 fn cleanups_of_a_context_freed_early_come_before_the_news_of_the_end() {
     static ORDER: Mutex<Vec<&str>> = Mutex::new(Vec::new());
@@ -225,17 +242,7 @@ fn cleanups_of_a_context_freed_early_come_before_the_news_of_the_end() {
         ORDER.lock().unwrap().push("ended");
     }
     on_a_thread(|| {
-        let (ctx, fd, null) = (ASYNC_WAIT_CTX_new(), eventfd(), ptr::null_mut());
-        // SAFETY: a live context; the cleanup takes anything.
-        let set = unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, null, fd, null, Some(clean_up)) };
-        assert_eq!(set, 1);
-        let job = paused(ctx, pause_often, 1);
-        // SAFETY: `note` takes anything.
-        assert_eq!(unsafe { siding_job_cancel(job, ON_WAKE, Some(note), null) }, 1);
-        free(ctx);
-        signal(fd);
-        assert!(becomes_readable(siding_orphans_fd()));
-        assert_eq!(siding_orphans_poll(), 0);
+        assert_eq!(freed_early(clean_up, note), 0);
         assert_eq!(*ORDER.lock().unwrap(), ["cleanup", "ended"]);
     });
 }
@@ -284,6 +291,29 @@ fn who_is_told_of_an_end_is_in_no_job() {
 }
 
 #[test]
+fn neither_a_cleanup_nor_who_is_told_can_pause_what_they_are_not_in() {
+    static PAUSES: Mutex<Vec<(bool, c_int)>> = Mutex::new(Vec::new());
+    fn pause() {
+        // As often as it takes to undo what anybody else has blocked.
+        for _ in 0..3 {
+            ASYNC_unblock_pause();
+        }
+        PAUSES.lock().unwrap().push((ASYNC_get_current_job().is_null(), ASYNC_pause_job()));
+    }
+    unsafe extern "C" fn clean_up(_: Ctx, _: Data, fd: Fd, _: Data) {
+        close(fd);
+        pause();
+    }
+    unsafe extern "C" fn ended(_: Data, _: c_int) {
+        pause();
+    }
+    on_a_thread(|| {
+        assert_eq!(freed_early(clean_up, ended), 0);
+        assert_eq!(*PAUSES.lock().unwrap(), [(true, 1), (true, 1)]);
+    });
+}
+
+#[test]
 fn a_job_of_rusts_is_none_of_cs() {
     on_a_thread(|| {
         assert_eq!(start(&mut ptr::null_mut(), ptr::null_mut(), pause_often, 0).0, FINISH);
@@ -317,6 +347,8 @@ fn a_cleanup_that_panics_when_the_job_ends_does_not_reach_c() {
 
 #[cfg(unix)]
 mod ends_of_threads {
+    use std::cell::RefCell;
+    use std::sync::Barrier;
     use std::sync::atomic::AtomicPtr;
 
     use super::*;
@@ -369,16 +401,120 @@ mod ends_of_threads {
         }
     }
 
+    /// Where a thread that ends waits, and then looks for orphans that can go on.
+    struct Gate {
+        here: Barrier,
+        go_on: Barrier,
+    }
+
+    impl Gate {
+        const fn new() -> Self {
+            Gate { here: Barrier::new(2), go_on: Barrier::new(2) }
+        }
+    }
+
+    struct Waits(&'static Gate);
+
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.here.wait();
+            self.0.go_on.wait();
+            siding_orphans_poll();
+        }
+    }
+
+    fn with_fd() -> (Ctx, Fd) {
+        let (ctx, fd, null) = (ASYNC_WAIT_CTX_new(), eventfd(), ptr::null_mut());
+        // SAFETY: a live context.
+        assert_eq!(unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, null, fd, null, None) }, 1);
+        (ctx, fd)
+    }
+
+    /// Between the end of its scheduler and that of its pool: the next scheduler has the inbox of
+    /// the first, and calls jobs by the same numbers.
+    #[test]
+    fn while_a_thread_ends_wakes_of_its_orphans_reach_those_of_no_other() {
+        static GATE: Gate = Gate::new();
+        thread_local!(static WAITS: RefCell<Option<Waits>> = const { RefCell::new(None) });
+        static WAKE: Mutex<Option<Wake>> = Mutex::new(None);
+        let ending = thread::spawn(|| {
+            let (ctx, fd) = with_fd();
+            let job = paused(ctx, pause_often, 1);
+            let mut wake = Wake::default();
+            // SAFETY: writable.
+            assert_eq!(unsafe { siding_get_wake(job, &mut wake) }, 1);
+            *WAKE.lock().unwrap() = Some(wake);
+            WAITS.set(Some(Waits(&GATE)));
+            assert_eq!(give_up(job, DRAIN, name()), 1);
+            (job.expose_provenance(), ctx.expose_provenance(), fd)
+        });
+        GATE.here.wait();
+        on_a_thread(|| {
+            let ((ctx, fd), name) = (with_fd(), name());
+            assert_eq!(give_up(paused(ctx, pause_often, 1), ON_WAKE, name), 1);
+            // SAFETY: from `siding_get_wake`.
+            unsafe { siding_wake(WAKE.lock().unwrap().unwrap()) };
+            assert_eq!((siding_orphans_poll(), told(name)), (1, None));
+            signal(fd);
+            assert_eq!((siding_orphans_poll(), told(name)), (0, Some(1)));
+            free(ctx);
+            close(fd);
+        });
+        GATE.go_on.wait();
+        let (job, ctx, fd) = ending.join().unwrap();
+        let mut job = ptr::with_exposed_provenance_mut(job);
+        // SAFETY: the job's frames hold nothing of their thread's.
+        assert_eq!(unsafe { siding_job_adopt(job) }, 1);
+        assert_eq!(siding_next_woken(), job);
+        assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0), (FINISH, Some(1)));
+        free(ptr::with_exposed_provenance_mut(ctx));
+        close(fd);
+    }
+
+    /// Between the end of its pool and that of its scheduler.
+    #[test]
+    fn an_orphan_whose_thread_is_ending_goes_on_where_it_was_adopted_alone() {
+        static GATE: Gate = Gate::new();
+        thread_local!(static WAITS: RefCell<Option<Waits>> = const { RefCell::new(None) });
+        static JOB: Mutex<usize> = Mutex::new(0);
+        let (ctx, fd) = with_fd();
+        let (name, address) = (name(), ctx.expose_provenance());
+        let ending = thread::spawn(move || {
+            siding_orphans_fd(); // so that its scheduler goes last
+            WAITS.set(Some(Waits(&GATE)));
+            let job = paused(ptr::with_exposed_provenance_mut(address), pause_often, 1);
+            assert_eq!(give_up(job, ON_WAKE, name), 1);
+            signal(fd);
+            *JOB.lock().unwrap() = job.expose_provenance();
+        });
+        GATE.here.wait();
+        let mut job = ptr::with_exposed_provenance_mut(*JOB.lock().unwrap());
+        // SAFETY: the job's frames hold nothing of their thread's.
+        let adopted = unsafe { siding_job_adopt(job) };
+        GATE.go_on.wait();
+        ending.join().unwrap();
+        assert_eq!((adopted, told(name)), (1, None));
+        assert_eq!(start(&mut job, ptr::null_mut(), pause_often, 0), (FINISH, Some(1)));
+        free(ctx);
+        close(fd);
+    }
+
     /// glibc destroys what a key holds after thread-locals, the pool among them.
     #[cfg(target_env = "gnu")]
     #[test]
     fn a_job_that_starts_when_the_thread_has_ended_does_not_pause() {
         static SEEN: Mutex<Vec<(c_int, Option<c_int>, c_int)>> = Mutex::new(Vec::new());
+        unsafe extern "C" fn unblock_and_pause(_: Data) -> c_int {
+            ASYNC_unblock_pause();
+            ASYNC_pause_job()
+        }
         unsafe extern "C" fn at_end(orphan: Data) {
-            let started = start(&mut ptr::null_mut(), ptr::null_mut(), pause_often, 3);
-            // SAFETY: any handle.
-            let adopted = unsafe { siding_job_adopt(orphan) };
-            SEEN.lock().unwrap().push((started.0, started.1, adopted));
+            for function in [pause_often as Function, unblock_and_pause] {
+                let started = start(&mut ptr::null_mut(), ptr::null_mut(), function, 3);
+                // SAFETY: any handle.
+                let adopted = unsafe { siding_job_adopt(orphan) };
+                SEEN.lock().unwrap().push((started.0, started.1, adopted));
+            }
         }
         let leave = || paused(ptr::null_mut(), pause_often, 1).expose_provenance();
         let orphan = thread::spawn(leave).join().unwrap();
@@ -390,6 +526,6 @@ mod ends_of_threads {
             // SAFETY: a key of this test's.
             unsafe { libc::pthread_setspecific(key, ptr::without_provenance(orphan)) };
         });
-        assert_eq!(*SEEN.lock().unwrap(), [(FINISH, Some(3), 0)]);
+        assert_eq!(*SEEN.lock().unwrap(), [(FINISH, Some(3), 0), (FINISH, Some(1), 0)]);
     }
 }

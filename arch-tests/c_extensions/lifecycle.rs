@@ -257,8 +257,9 @@ impl Case {
     /// Whatever has not happened yet.
     fn finish(&self) {
         self.apply_outside(Event::DeviceCompletes);
-        self.apply_outside(Event::Wake);
         for _ in 0..4 {
+            // One wake ends one pause.
+            self.apply_outside(Event::Wake);
             siding_orphans_poll();
             self.resume();
         }

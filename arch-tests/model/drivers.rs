@@ -102,7 +102,7 @@ impl Job {
         self.0.connect(None, 0);
     }
 
-    /// `woken::take_over`: nobody drove it. Whether it has been woken before.
+    /// `woken::take_over`, `GivenUp::send_wakes_here`: nobody drives it any more. Whether it has been woken before.
     pub fn adopt(self, driver: Driver, token: usize) -> bool {
         self.0.adopt(driver.0, token)
     }

@@ -249,6 +249,31 @@ fn a_wake_that_races_with_a_change_of_drivers_follows_the_job() {
     });
 }
 
+/// As when a job is given up: nobody looks at the first any more but once, in case it was woken
+/// before.
+///
+/// Broken by a `push` that does not look where its job's wakes go by now, or looks first; by any
+/// order weaker than SeqCst in the swap of `adopt`, in that look, in `put` or `take_out`.
+#[test]
+fn a_wake_that_races_with_the_giving_up_of_its_job_is_not_left_behind() {
+    check(3, || {
+        let (first, second) = (Driver::new(), Driver::new());
+        let jobs = [Job::driven(first, 0)];
+        let ticket = jobs[0].ticket();
+        let waking = thread::spawn(move || [ticket; 2].into_iter().for_each(Later::wake));
+        if jobs[0].adopt(second, 0) {
+            jobs[0].consume();
+        }
+        assert_eq!(first.take_woken(), []);
+        run(second, &jobs);
+        waking.join().unwrap();
+        nothing_is_lost(second, &jobs);
+        // Nor is the next one, for want of a place in the queue.
+        ticket.wake();
+        nothing_is_lost(second, &jobs);
+    });
+}
+
 /// Whoever waits for nothing but handles is told when there is none: `RunError::Deadlock`.
 ///
 /// Broken by a drop that does not have the driver look again, or counts wrongly; by any order

@@ -31,20 +31,29 @@ type EndedFn = unsafe extern "C" fn(arg: *mut c_void, ret: c_int);
 pub(super) static DRAINED: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// With the process it belongs to.
-    static ORPHANS: RefCell<Option<(usize, Rc<Scheduler>)>> = const { RefCell::new(None) };
+    static ORPHANS: RefCell<Option<Driver>> = const { RefCell::new(None) };
+}
+
+/// What drives the orphans of a thread, and the process it belongs to.
+struct Driver(Rc<Scheduler>, usize);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Before the scheduler goes: the next one has its inbox, and jobs of the same names.
+        orphans::disconnect_given_up();
+    }
 }
 
 /// The scheduler of this thread's orphans; `None` if there can be none.
 fn scheduler() -> Option<Rc<Scheduler>> {
     let forks = sys::fork_generation();
-    let get = |slot: &mut Option<(usize, Rc<Scheduler>)>| {
-        if slot.as_ref().is_none_or(|(theirs, _)| *theirs != forks) {
-            let made = Scheduler::new().ok().map(|scheduler| (forks, Rc::new(scheduler)));
+    let get = |slot: &mut Option<Driver>| {
+        if slot.as_ref().is_none_or(|Driver(_, theirs)| *theirs != forks) {
+            let made = Scheduler::new().ok().map(|scheduler| Driver(Rc::new(scheduler), forks));
             // The parent's, in a forked child, stays as it is: its jobs are anybody's here.
             mem::forget(mem::replace(slot, made));
         }
-        slot.as_ref().map(|(_, scheduler)| Rc::clone(scheduler))
+        slot.as_ref().map(|Driver(scheduler, _)| Rc::clone(scheduler))
     };
     ORPHANS.try_with(|orphans| get(&mut orphans.borrow_mut())).ok()?
 }
@@ -85,7 +94,6 @@ pub unsafe extern "C" fn siding_job_cancel(
 /// # Safety
 /// As [`siding_job_cancel`].
 unsafe fn cancel(job: *mut AsyncJob, mode: c_int, ended: Ended) -> c_int {
-    let Some(scheduler) = scheduler() else { return fail(Reason::MallocFailure) };
     let handle = Handle::from_ptr(job.cast());
     let Ok(job) = orphans::give_up(handle) else { return fail(Reason::Internal) };
     let ctx = job.wait_ctx().filter(|ctx| ctx.can_wake() && !ctx.is_shut());
@@ -94,6 +102,10 @@ unsafe fn cancel(job: *mut AsyncJob, mode: c_int, ended: Ended) -> c_int {
         // SAFETY: by this function's contract.
         unsafe { ended.tell(ret) };
         return OK;
+    };
+    let Some(scheduler) = scheduler() else {
+        orphans::take_back(handle);
+        return fail(Reason::MallocFailure);
     };
     let calls_back = ctx.callback().is_some();
     let kept = ctx.keep(handle.number(), calls_back);
@@ -104,10 +116,11 @@ unsafe fn cancel(job: *mut AsyncJob, mode: c_int, ended: Ended) -> c_int {
         if let Some(wake) = job::wake_handle() {
             kept.wake_by(wake);
         }
-        if let Some(ret) = drain(&job, mode, calls_back, &ctx) {
-            guarded((), || drop((kept, ctx, job::take_wait_ctx())));
-            // For C this is no job that could pause.
-            let _blocked = job::block_pause();
+        let ret = drain(&job, mode, calls_back, &ctx);
+        // For C this is no job that could pause, neither in a cleanup nor in `ended`.
+        job::block_for_good();
+        guarded((), || drop((kept, ctx, job::take_wait_ctx())));
+        if let Some(ret) = ret {
             // SAFETY: by the contract of `siding_job_cancel`.
             unsafe { ended.tell(ret) };
         }
@@ -143,9 +156,12 @@ fn drain(job: &GivenUp, mode: c_int, calls_back: bool, ctx: &WaitCtx) -> Option<
             match waiting::wait(ctx) {
                 Ok(()) => {}
                 Err(WaitError::Io(_)) if calls_back => job::park().ok()?,
-                Err(WaitError::Io(_)) => return Some(finish(job)),
+                Err(WaitError::Io(_)) => return job.is_ours().then(|| finish(job)),
                 Err(_) => return None,
             }
+        }
+        if !job.is_ours() {
+            return None;
         }
         if mode == ON_WAKE {
             job.refuse_pauses();

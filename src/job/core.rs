@@ -35,6 +35,7 @@ pub(crate) struct Core {
     /// ... and the place that this job has there, or had last.
     pub(super) place: Cell<usize>,
     pub(super) token: Cell<usize>,
+    /// How often pausing is blocked; the last number stays: for good.
     pub(super) blocked: Cell<u32>,
     /// Whoever resumes it looks at `wait` and acts on it.
     pub(super) driven: Cell<bool>,
@@ -294,12 +295,12 @@ impl Raw {
         self.core().driver.get().is_some()
     }
 
-    /// Wakes go where those of `other` go, as if they were its.
+    /// Wakes go where those of `other` go, as if they were its. Whether it has been woken before.
     #[cfg(feature = "capi")]
-    pub(super) fn share_driver_of(self, other: Raw) {
-        if let Some(slot) = self.core().slot.get() {
-            slot.connect(other.core().driver.get(), other.core().token.get());
-        }
+    pub(super) fn share_driver_of(self, other: Raw) -> bool {
+        let (slot, driver) = (self.core().slot.get(), other.core().driver.get());
+        let adopt = |(slot, driver): (&Slot, _)| slot.adopt(driver, other.core().token.get());
+        slot.zip(driver).is_some_and(adopt)
     }
 
     /// Wakes that went to `from` go to `to`.
@@ -344,11 +345,9 @@ impl Raw {
         self.core().slot.get().is_some_and(Slot::is_notified)
     }
 
-    /// Uses up a wake, if one is waiting.
-    pub(crate) fn consume_wake(self) {
-        if let Some(slot) = self.core().slot.get() {
-            slot.consume();
-        }
+    /// Uses up a wake; whether one was waiting.
+    pub(crate) fn consume_wake(self) -> bool {
+        self.core().slot.get().is_some_and(Slot::consume)
     }
 
     /// Whether a counted wake handle of this job exists.

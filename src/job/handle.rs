@@ -240,24 +240,23 @@ pub(super) fn own(handle: Handle) -> Option<Raw> {
 
 /// Shows each live job that C has started on this thread and has not given up.
 pub(super) fn each_own(mut see: impl FnMut(Handle, Raw)) {
+    let me = this_thread();
+    each_of(|owner| owner == me, |entry, job| see(entry.handle(), job));
+}
+
+/// Shows each live job that has such an owner: this thread in one way or another.
+pub(super) fn each_of(is_it: impl Fn(usize) -> bool, mut see: impl FnMut(&'static Entry, Raw)) {
     each(|entry| {
         if entry.is_live()
-            && entry.owner.load(Ordering::Relaxed) == this_thread()
+            && is_it(entry.owner.load(Ordering::Relaxed))
             && let Some(job) = NonNull::new(entry.job.load(Ordering::Relaxed))
         {
-            see(entry.handle(), Raw(job));
+            see(entry, Raw(job));
         }
     });
 }
 
 impl Ready {
-    /// Uses up a wake of it; whether there was one.
-    pub(super) fn consume_wake(&self) -> bool {
-        let woken = self.0.is_woken();
-        self.0.consume_wake();
-        woken
-    }
-
     /// The two words that the caller of `start` and `paused` keeps with a job.
     #[inline(always)]
     pub(crate) fn luggage(&self) -> Option<&'static Luggage> {

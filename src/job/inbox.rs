@@ -87,6 +87,11 @@ impl Inbox {
     pub(super) fn push(&self, slot: &'static Slot) {
         self.put(slot);
         self.look_again();
+        #[cfg(feature = "capi")]
+        if !slot.goes_to(self) {
+            // Its job has another driver by now, and this one may not look before it is polled.
+            self.pass_on();
+        }
     }
 
     fn put(&self, slot: &'static Slot) {
@@ -113,8 +118,8 @@ impl Inbox {
         }
     }
 
-    /// A waker was held up until the driver was gone: what it brought goes to whoever drives the
-    /// job by now.
+    /// A waker was held up until the driver was gone, or no longer the job's: what it brought goes
+    /// to whoever drives the job by now.
     #[cold]
     fn pass_on(&self) {
         self.take_out(|slot| match slot.pass_on() {
@@ -199,7 +204,8 @@ impl Inbox {
 
     /// Empties the list. What is done with a slot clears QUEUED, or puts it back.
     fn take_out(&self, mut each: impl FnMut(&'static Slot)) {
-        // SeqCst: for `release`, against the exchange of `driver` in `look_again`.
+        // SeqCst: for `release`, against the exchange of `driver` in `look_again`; after
+        // `Slot::adopt`, against the look of `push`.
         if self.head.load(Ordering::SeqCst).is_null() {
             return;
         }

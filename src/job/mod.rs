@@ -268,6 +268,14 @@ pub(crate) fn block() -> Option<Raw> {
     Some(job)
 }
 
+/// The current job does not pause any more, whatever else it calls.
+#[cfg(feature = "capi")]
+pub(crate) fn block_for_good() {
+    if let Some(job) = core::innermost() {
+        job.block_for_good();
+    }
+}
+
 #[cfg(feature = "capi")]
 pub(crate) fn unblock() {
     if let Some(job) = core::innermost() {
@@ -430,8 +438,16 @@ impl Raw {
         }
     }
 
+    #[cfg(feature = "capi")]
+    fn block_for_good(self) {
+        self.core().blocked.set(u32::MAX);
+    }
+
     fn unblock(self) {
-        self.core().blocked.update(|count| count.saturating_sub(1));
+        self.core().blocked.update(|count| match count {
+            0 | u32::MAX => count,
+            count => count - 1,
+        });
     }
 
     /// A pause in a job that is being cancelled. One that unwinds and has swallowed that

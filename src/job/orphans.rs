@@ -3,15 +3,18 @@
 //!
 //! # Safety
 //!
-//! A [`GivenUp`] stays on the thread of its job, and nobody else enters it.
+//! A [`GivenUp`] stays on the thread of its job, and nobody else enters it as long as it is that
+//! thread's: whoever has waited asks [`GivenUp::is_ours`] first.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::core::{self, Raw};
-use super::handle::{self, GIVEN_UP, Handle, LOST, NOBODY, Ready, Unusable, each, this_thread};
+use super::handle::{
+    self, Entry, GIVEN_UP, Handle, LOST, NOBODY, Ready, Unusable, each, each_of, this_thread,
+};
 use super::wait_ctx::WaitCtx;
 use super::{current, pool, trace, woken};
 use crate::context::tag;
@@ -55,17 +58,21 @@ pub(super) fn orphan_others() {
 /// can never go on, nor those that it is nested in.
 pub(super) fn orphan_all() {
     let me = this_thread();
-    each(|entry| {
-        if entry.is_live()
-            && entry.owner.load(Ordering::Relaxed) & !GIVEN_UP == me
-            && let Some(job) = NonNull::new(entry.job.load(Ordering::Relaxed)).map(Raw)
-        {
+    each_of(
+        |owner| owner & !GIVEN_UP == me,
+        |entry, job| {
             job.disconnect();
             let owner = if job.is_running() { LOST } else { NOBODY };
             entry.owner.store(owner, Ordering::Release);
-        }
-    });
+        },
+    );
     core::hold_running();
+}
+
+/// Whoever looked for the wakes of the jobs that this thread has given up is gone.
+pub(crate) fn disconnect_given_up() {
+    let me = this_thread();
+    each_of(|owner| owner == me | GIVEN_UP, |_, job| job.disconnect());
 }
 
 /// Of the jobs that C has started: how many ever, how many live, how many are orphans.
@@ -82,11 +89,7 @@ pub(crate) fn census() -> (u64, u64, u64) {
 /// How many jobs that C has started on this thread are paused.
 pub(crate) fn paused() -> u64 {
     let (me, mut paused) = (this_thread(), 0);
-    each(|entry| {
-        let ours = entry.is_live() && entry.owner.load(Ordering::Relaxed) & !GIVEN_UP == me;
-        let job = NonNull::new(entry.job.load(Ordering::Relaxed)).map(Raw);
-        paused += u64::from(ours && job.is_some_and(|job| !job.is_running()));
-    });
+    each_of(|owner| owner & !GIVEN_UP == me, |_, job| paused += u64::from(!job.is_running()));
     paused
 }
 
@@ -119,18 +122,17 @@ pub(crate) fn adopt(handle: Handle) -> Result<(), Unusable> {
 /// Jobs that were adopted, ever.
 pub(crate) static ADOPTED: AtomicU64 = AtomicU64::new(0);
 
-/// A paused job that C has given up: only this can go on with it. Left to itself it stays
-/// where it is.
-pub(crate) struct GivenUp(Raw);
+/// A paused job that C has given up: only this can go on with it, as long as it
+/// [is ours](Self::is_ours). Left to itself it stays where it is.
+pub(crate) struct GivenUp(Raw, &'static Entry);
 
 /// Takes a paused job away from whoever holds its handle.
 pub(crate) fn give_up(handle: Handle) -> Result<GivenUp, Unusable> {
     let Ready(raw) = handle::paused(handle)?;
     trace::cancelled(raw);
-    if let Some(entry) = raw.core().entry.get() {
-        entry.owner.store(this_thread() | GIVEN_UP, Ordering::Relaxed);
-    }
-    Ok(GivenUp(raw))
+    let entry = raw.core().entry.get().ok_or(Unusable::Stale)?;
+    entry.owner.store(this_thread() | GIVEN_UP, Ordering::Relaxed);
+    Ok(GivenUp(raw, entry))
 }
 
 /// Undoes [`give_up`], whose answer was dropped.
@@ -141,6 +143,11 @@ pub(crate) fn take_back(handle: Handle) {
 }
 
 impl GivenUp {
+    /// Not when this thread has left its jobs behind, as it ends: another may have adopted it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.1.owner.load(Ordering::Relaxed) == this_thread() | GIVEN_UP
+    }
+
     pub(crate) fn wait_ctx(&self) -> Option<WaitCtx> {
         self.0.wait_ctx()
     }
@@ -159,24 +166,21 @@ impl GivenUp {
     /// has ended; it must not be used then.
     pub(crate) fn go_on(&self, cancelled: bool) -> Option<c_int> {
         let how = if cancelled { tag::CANCEL } else { tag::GO };
-        // SAFETY: paused, and this thread's: a `GivenUp` does not leave it.
+        // Kept, what has ended this pause would end the next one, too.
+        self.0.consume_wake();
+        // SAFETY: paused, and this thread's: a `GivenUp` does not leave it, and is asked `is_ours`.
         let back = unsafe { self.0.enter(how) };
         if back.is_paused() {
             return None;
         }
-        let entry = back.job.core().entry.get()?;
-        Some(handle::finished(back.job, back.word, entry))
+        Some(handle::finished(back.job, back.word, self.1))
     }
 
     /// Has its wakes reach the current job, which waits for it. Whether there was one.
     pub(crate) fn send_wakes_here(&self) -> bool {
-        let woken = self.0.is_woken();
-        self.0.consume_wake();
-        if let Some(here) = current::get() {
-            self.0.share_driver_of(here);
-            // One that is still queued elsewhere would keep later ones from coming.
-            woken::pass_on();
-        }
+        let woken = current::get().is_some_and(|here| self.0.share_driver_of(here));
+        // One that is still queued elsewhere would keep later ones from coming.
+        woken::pass_on();
         woken
     }
 }

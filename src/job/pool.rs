@@ -151,7 +151,7 @@ pub(super) fn take_for_c() -> Result<(Raw, u32), StartError> {
         let last = Raw::new(StackConfig::DEFAULT)?;
         // It must not be left: nobody would notice the end of this thread any more, and another
         // one that takes its address would have the job.
-        last.core().blocked.set(1);
+        last.block_for_good();
         Ok((last, 0))
     })
 }

@@ -103,11 +103,13 @@ impl Slot {
         self.inbox.store(inbox, Ordering::Release);
     }
 
-    /// The same for a job that nobody drove. Whether it has been woken before; a wake that this
-    /// does not tell of goes to `inbox`.
+    /// The same for a job that nobody drives any more. Whether it has been woken before; a wake
+    /// that this does not tell of goes to `inbox`, or is among those of the driver before.
     #[cfg(feature = "capi")]
     pub(super) fn adopt(&self, inbox: &'static Inbox, token: usize) -> bool {
-        self.connect(Some(inbox), token);
+        self.token.store(token, Ordering::Relaxed);
+        // SeqCst: who pushes too late for a look at the driver before sees this, see `goes_to`.
+        self.inbox.swap(ptr::from_ref(inbox).cast_mut(), Ordering::SeqCst);
         // Not a load: who changes the state after this one sees the inbox, see `Ticket::noted`.
         self.state.fetch_or(0, Ordering::AcqRel) & NOTIFIED != 0
     }
@@ -127,6 +129,12 @@ impl Slot {
     pub(super) fn inbox(&self) -> Option<&'static Inbox> {
         // SAFETY: null, or stored by `connect` from a reference to an inbox, which is never freed.
         unsafe { self.inbox.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Whether that is `inbox`, asked after it was queued there.
+    #[cfg(feature = "capi")]
+    pub(super) fn goes_to(&self, inbox: &Inbox) -> bool {
+        ptr::eq(self.inbox.load(Ordering::SeqCst), inbox)
     }
 
     /// A slot in a list of `next` pointers.

@@ -6,7 +6,7 @@ use std::io;
 use std::mem;
 
 use super::current;
-use super::handle::{self, Handle, Unusable};
+use super::handle::{self, Handle, Ready, Unusable};
 use super::inbox::Inbox;
 use super::wake::Ticket;
 use crate::sys::fd::AsyncFd;
@@ -133,7 +133,7 @@ impl Woken {
                 let handle = Handle::from_number(number);
                 match handle::paused(handle) {
                     // Woken twice, it may be in the list twice.
-                    Ok(job) if job.consume_wake() => return Some(handle),
+                    Ok(Ready(job)) if job.consume_wake() => return Some(handle),
                     // It runs: to be reported once it has paused.
                     Err(Unusable::Busy) if handle::own(handle).is_some() => {
                         self.handles.push_back(number);
