@@ -19,6 +19,9 @@ fn main() {
     if env::var_os("CARGO_CFG_SIDING_UCONTEXT").is_some() {
         ucontext();
     } else if has_assembly(&arch) {
+        if arch == "x86_64" && has_registers_without_a_name() {
+            println!("cargo::rustc-cfg=siding_outline");
+        }
         assemble(&arch);
     } else if env::var_os("CARGO_CFG_UNIX").is_some() && variable("CARGO_CFG_TARGET_ENV") == "gnu" {
         println!(
@@ -65,6 +68,41 @@ fn has_assembly(arch: &str) -> bool {
         "s390x" => os == "linux",
         _ => false,
     }
+}
+
+/// Whether this is built for processors with APX. Stable `asm!` cannot name their r16 to r31, so the
+/// inlined switch would lose what the compiler keeps there; a call loses nothing. As long as the
+/// feature is unstable cargo does not tell, but the flags do.
+fn has_registers_without_a_name() -> bool {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    // `-C` stands before the rest, or by itself.
+    let mut options = flags.split('\x1f').map(|flag| {
+        let flag = flag.strip_prefix("-C").or(flag.strip_prefix("--codegen=")).unwrap_or(flag);
+        flag.split_once('=').unwrap_or((flag, ""))
+    });
+    let brings_them = |(name, value): (&str, &str)| match (name, value) {
+        ("target-feature", list) => list.split(',').any(|each| matches!(each, "+apxf" | "+egpr")),
+        ("target-cpu", "native") => host_has_apx(),
+        ("target-cpu", cpu) => matches!(cpu, "diamondrapids" | "novalake"),
+        _ => false,
+    };
+    lists("CARGO_CFG_TARGET_FEATURE", "apxf") || options.any(brings_them)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, unused_unsafe, reason = "Rust 1.88 wants it, later ones do not")]
+fn host_has_apx() -> bool {
+    use std::arch::x86_64::__cpuid_count;
+    const APX_F: u32 = 1 << 21;
+    // SAFETY: every 64-bit processor has the instruction.
+    let leaf = |leaf, part| unsafe { __cpuid_count(leaf, part) };
+    leaf(0, 0).eax >= 7 && leaf(7, 0).eax >= 1 && leaf(7, 1).edx & APX_F != 0
+}
+
+/// Then the target's processor is not the host's.
+#[cfg(not(target_arch = "x86_64"))]
+fn host_has_apx() -> bool {
+    false
 }
 
 /// Compiles the switch by the C library.

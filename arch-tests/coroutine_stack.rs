@@ -45,6 +45,60 @@ unsafe impl Stack for Watched {
     }
 }
 
+mod least {
+    use siding::job::{self, Job, Options, Progress};
+
+    use super::*;
+
+    /// More than have the same stagger.
+    const MANY: usize = 64;
+
+    /// The smallest, and those that a stack of the same pages may be for: on any machine some of
+    /// them leave nothing over.
+    fn sizes() -> impl Iterator<Item = StackConfig> {
+        (0..=32).map(|n| StackConfig::with_size(StackConfig::min_size() + n * 64))
+    }
+
+    fn suspends(yielder: &Yielder<(), ()>, (): ()) {
+        yielder.suspend(());
+    }
+
+    #[test]
+    fn the_smallest_sizes_are_enough_for_each_of_many_coroutines() {
+        for config in sizes() {
+            let new = |_| Coroutine::try_new(config, suspends).expect("an accepted size");
+            let mut coroutines: Vec<_> = (0..MANY).map(new).collect();
+            assert!(coroutines.iter_mut().all(|each| each.resume(()) == Yielded(())));
+            assert!(coroutines.iter_mut().all(|each| each.resume(()) == Complete(())));
+        }
+    }
+
+    #[test]
+    fn the_smallest_sizes_are_enough_for_each_of_many_jobs() {
+        fn paused(config: StackConfig) -> Job<bool> {
+            match Options::new().stack(config).start(|| job::pause().is_ok()) {
+                Ok(Progress::Paused(job)) => job,
+                Ok(Progress::Finished(_)) => panic!("it pauses"),
+                Err(refused) => panic!("{}", refused.error),
+            }
+        }
+        for config in sizes() {
+            let jobs: Vec<_> = (0..MANY).map(|_| paused(config)).collect();
+            assert!(jobs.into_iter().all(|job| matches!(job.resume(), Progress::Finished(true))));
+        }
+    }
+
+    #[test]
+    fn the_smallest_sizes_are_enough_for_stacks_of_their_own() {
+        for config in sizes() {
+            let stack = GuardedStack::new(config).expect("an accepted size");
+            let coroutine = Coroutine::with_stack(stack, suspends);
+            let mut coroutine = coroutine.unwrap_or_else(|refused| panic!("{}", refused.error));
+            assert_eq!(coroutine.resume(()), Yielded(()));
+        }
+    }
+}
+
 /// Where the caller's frame is, about.
 #[inline(never)]
 fn here() -> usize {

@@ -276,6 +276,18 @@ mod pool {
         });
     }
 
+    #[test]
+    fn a_batch_that_is_refused_leaves_the_limit_as_it_was() {
+        passes(|| {
+            set_pool_limit(2);
+            let refused = stack::reserve(StackConfig::with_size(1024), 10_000);
+            assert!(matches!(refused, Err(StackError::TooSmall { .. })), "{refused:?}");
+            drop(many(SMALL, 8));
+            let idle = stack::stats().idle;
+            assert!(idle <= 2, "{idle} are kept");
+        });
+    }
+
     #[cfg_attr(target_os = "openbsd", expect(deprecated, reason = "gone; nor is it called there"))]
     fn is_resident(address: *mut u8) -> bool {
         let page = address.with_addr(address.addr() & !4095);

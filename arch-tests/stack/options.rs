@@ -83,6 +83,51 @@ fn beyond_the_limit_there_is_no_locked_stack() {
     });
 }
 
+/// Locks all memory of this process, and what it will map. Whether that is possible.
+#[cfg(target_os = "linux")]
+fn lock_everything() -> bool {
+    // SAFETY: no preconditions.
+    unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) == 0 }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn stacks_have_guards_when_the_program_has_locked_its_memory_since_the_first_one() {
+    passes(|| {
+        // Of the last slab a part has guards.
+        let mut stacks = many(SMALL, 600);
+        let before = stack::stats();
+        if !lock_everything() {
+            return; // It may not.
+        }
+        stacks.extend(many(SMALL, 1000));
+        for stack in stacks[550..].iter().step_by(150) {
+            is_guarded(stack, SMALL.guard);
+        }
+        is_guarded(&GuardedStack::new(SMALL).expect("a stack"), SMALL.guard);
+        // Those are mappings, and count.
+        let mappings = stack::stats().mappings - before.mappings;
+        assert!(mappings >= 1000, "{mappings} mappings");
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn stacks_give_memory_back_when_the_program_has_locked_it() {
+    passes(|| {
+        let stack = pooled(SMALL);
+        if !kernel_heeds_advice() || !lock_everything() {
+            return; // Or advice is ignored.
+        }
+        set_pool_limit(0);
+        let used = range(&stack);
+        poke(stack.bottom());
+        drop(stack);
+        let again = pooled(SMALL);
+        assert_eq!((range(&again), peek(again.bottom())), (used, 0));
+    });
+}
+
 #[test]
 fn stacks_wiped_on_fork_are_zero_in_the_child_and_guarded() {
     let config = SMALL.wipe_on_fork(true);

@@ -51,8 +51,8 @@ macro_rules! arrive {
     };
 }
 
-// Every register except rsp, rbp and rbx is declared clobbered, so the compiler keeps
-// what is live, and only that, on the stack. LLVM does not let rbp and rbx be named:
+// Every register except rsp, rbp and rbx is declared clobbered (but APX's, see `build.rs`), so the
+// compiler keeps what is live, and only that, on the stack. LLVM does not let rbp and rbx be named:
 // they travel in the record and are reloaded after landing, off the critical path.
 macro_rules! switch {
     ($($line:literal),+ ; $($operand:tt)+) => {

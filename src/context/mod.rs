@@ -90,13 +90,11 @@ pub(crate) struct Context<X>(NonNull<Control<X>>);
 impl<X> Context<X> {
     /// Puts a control block at the top of `stack`.
     pub(crate) fn new<S: Stack>(stack: S, extra: X) -> Result<Self, StackError> {
-        let align = align_of::<Placed<X, S>>().max(STACK_ALIGN);
-        let needed = size_of::<Placed<X, S>>() + align + SMALL_SLOT;
-        let (bottom, top) = stack::usable(&stack, needed)?;
+        let (bottom, top) = stack::usable(&stack, const { least_room::<X, S>() })?;
         // Frames may refer to thread-locals that are new from here on: whether those are gone
         // can be told only by what was there before them.
         let _ = stack::thread_has_ended();
-        let address = (top - size_of::<Placed<X, S>>()) & !(align - 1);
+        let address = (top - size_of::<Placed<X, S>>()) & !(align::<X, S>() - 1);
         let placed = stack.top().with_addr(address).cast::<Placed<X, S>>();
         let control = Control {
             link: Link::new(),
@@ -188,6 +186,16 @@ impl<X> Control<X> {
     pub(crate) fn address(&self) -> usize {
         ptr::from_ref(self).addr()
     }
+}
+
+/// How much of a stack a context takes in any case: for its block, and a slot up to [`SMALL_SLOT`].
+pub(crate) const fn least_room<X, S>() -> usize {
+    size_of::<Placed<X, S>>() + align::<X, S>() + SMALL_SLOT
+}
+
+const fn align<X, S>() -> usize {
+    let align = align_of::<Placed<X, S>>();
+    if align < STACK_ALIGN { STACK_ALIGN } else { align }
 }
 
 /// How much of a stack the captures of a closure `F` and its result `R` need, in bytes. That

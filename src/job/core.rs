@@ -22,7 +22,7 @@ use super::wait_ctx::WaitCtx;
 use super::wake::Slot;
 use super::{CancelMode, Cancelled, Options};
 use crate::context::{self, Context, Control, Landed, Word, tag};
-use crate::stack::{StackConfig, StackError};
+use crate::stack::{CONTEXT_ROOM, GuardedStack, StackConfig, StackError};
 
 /// What a job keeps in its control block. In this order, because the first 40 bytes share
 /// a cache line with the bounds of the stack: all that a hand-over needs besides the link.
@@ -65,6 +65,9 @@ pub(crate) struct Core {
     /// For reports.
     pub(super) name: Cell<Option<&'static str>>,
 }
+
+// A coroutine's block is smaller, and so is a pooled stack.
+const _: () = assert!(context::least_room::<Core, GuardedStack>() <= CONTEXT_ROOM);
 
 /// A job's context, by address. `Copy`: the layers above own jobs.
 #[derive(Clone, Copy, PartialEq, Eq)]

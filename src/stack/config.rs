@@ -3,6 +3,10 @@
 use super::StackError;
 use crate::sys;
 
+/// What a context takes of a stack before anything runs there, at most. Of all but the smallest
+/// stacks it takes that from what runs there.
+pub(crate) const CONTEXT_ROOM: usize = 2 << 10;
+
 /// What a stack should be like. Every option keeps the guard.
 ///
 /// ```
@@ -89,7 +93,8 @@ impl StackConfig {
         sys::signal_frame_size() + (8 << 10)
     }
 
-    /// The same in whole pages, with `room` more bytes, or why that is impossible.
+    /// The same in whole pages, with `room` more bytes, or why that is impossible. What is
+    /// accepted is enough for a context.
     pub(super) fn in_pages(self, room: usize) -> Result<Self, StackError> {
         let StackConfig { size, guard, .. } = self;
         let min = Self::min_size();
@@ -101,6 +106,7 @@ impl StackConfig {
         }
         let page = sys::page_size();
         let rounded = || {
+            let size = size.max(min + CONTEXT_ROOM);
             let size = size.checked_add(room)?.checked_next_multiple_of(page)?;
             let guard = guard.checked_next_multiple_of(page)?;
             let stride = size.checked_add(guard)?;

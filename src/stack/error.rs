@@ -34,7 +34,8 @@ pub enum StackError {
     /// The stacks of this process use as many mappings as they may
     /// ([`set_mapping_limit`](super::set_mapping_limit)); unless told otherwise they leave
     /// a quarter of `vm.max_map_count` to everybody else. Each stack costs two where
-    /// [`guard_mode`](super::guard_mode) is `Mprotect` or it is wiped on fork.
+    /// [`guard_mode`](super::guard_mode) is `Mprotect`, it is wiped on fork, or the program has
+    /// called `mlockall`.
     TooManyMappings {
         /// Mappings in use by stacks.
         used: usize,

@@ -11,6 +11,8 @@ use crate::sys::{self, Advice, Mapping};
 pub enum GuardMode {
     /// By `MADV_GUARD_INSTALL` (Linux 6.13 and later): guards cost no mappings, so
     /// millions of stacks are possible. A hit is a SIGSEGV with code `SEGV_MAPERR`.
+    /// In locked memory the kernel installs none: those that a program makes after `mlockall`
+    /// are made by `mprotect`.
     Madvise,
     /// By `mprotect`: two mappings a stack, so their number is limited (see
     /// [`StackError::TooManyMappings`](super::StackError::TooManyMappings)). A hit is a

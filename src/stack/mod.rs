@@ -45,6 +45,8 @@ mod used;
 pub(crate) mod valgrind;
 
 #[cfg(feature = "std")]
+pub(crate) use config::CONTEXT_ROOM;
+#[cfg(feature = "std")]
 pub use config::StackConfig;
 pub use error::StackError;
 #[cfg(feature = "std")]

@@ -63,9 +63,12 @@ pub fn reserve(config: StackConfig, stacks: usize) -> Result<(), StackError> {
         return Err(StackError::TooLarge { size, guard });
     }
     with_pool(Ok(()), |pool| {
-        pool.limit = pool.limit.max(stacks);
         let at = pool.find(config)?;
-        pool.classes[at].reserve(stacks, (pool.id, at))
+        let class = &mut pool.classes[at];
+        let outcome = class.reserve(stacks, (pool.id, at));
+        // Those that could not be had need no room.
+        pool.limit = pool.limit.max(class.idle.len().min(stacks));
+        outcome
     })
 }
 

@@ -6,6 +6,7 @@
 //!           bottom      top
 //! ```
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 
@@ -78,8 +79,9 @@ impl Region {
     /// If that fails half-way, it can be tried again with fewer.
     pub(super) fn prepare(&self, stacks: Range<usize>) -> Result<(), StackError> {
         let wipe_on_fork = self.config.has(StackConfig::WIPE_ON_FORK);
-        let split = wipe_on_fork || self.mode == GuardMode::Mprotect;
-        self.charge.raise_to(if split { 2 * stacks.end + 1 } else { 1 })?;
+        if wipe_on_fork {
+            self.charge.raise_to(2 * stacks.end + 1)?;
+        }
         self.guard(stacks.clone())?;
         if wipe_on_fork {
             self.wipe_on_fork(stacks.clone())?;
@@ -96,17 +98,22 @@ impl Region {
     fn guard(&self, stacks: Range<usize>) -> Result<(), StackError> {
         let StackConfig { guard, .. } = self.config;
         let stride = self.config.stride();
-        let mut guards = stacks.map(|i| i * stride..i * stride + guard);
-        match self.mode {
-            GuardMode::Madvise => self.map.advise_all(Advice::InstallGuard, guards),
-            GuardMode::Mprotect => guards.try_for_each(|guard| self.map.deny(guard)),
+        let mut guards = stacks.clone().map(|i| i * stride..i * stride + guard);
+        if self.mode == GuardMode::Madvise {
+            match self.map.advise_all(Advice::InstallGuard, guards.clone()) {
+                // The program has locked all its memory since the kernel was asked (mlockall),
+                // and in locked memory it installs none.
+                Err(e) if e.kind() == ErrorKind::InvalidInput => {}
+                outcome => return outcome.map_err(StackError::Guard),
+            }
         }
-        .map_err(StackError::Guard)
+        self.charge.raise_to(2 * stacks.end + 1)?;
+        guards.try_for_each(|guard| self.map.deny(guard)).map_err(StackError::Guard)
     }
 
     fn wipe_on_fork(&self, stacks: Range<usize>) -> Result<(), StackError> {
         if !guard::advice_is_heeded() {
-            let unheeded = std::io::ErrorKind::Unsupported.into();
+            let unheeded = ErrorKind::Unsupported.into();
             return Err(StackError::WipeOnFork(unheeded));
         }
         let bodies = stacks.map(|i| self.body(i));
@@ -114,11 +121,15 @@ impl Region {
     }
 
     /// Gives the memory of idle stacks back to the system; their guards stay.
-    pub(super) fn discard(&self, stacks: impl ExactSizeIterator<Item = usize>) {
-        let locked = self.config.has(StackConfig::LOCK);
-        let advice = if locked { Advice::DiscardLocked } else { Advice::Discard };
-        // Where that fails, the memory stays: no harm done.
-        let _ = self.map.advise_all(advice, stacks.map(|i| self.body(i)));
+    pub(super) fn discard(&self, stacks: impl ExactSizeIterator<Item = usize> + Clone) {
+        let bodies = stacks.map(|i| self.body(i));
+        // Memory may be locked by others, too (mlockall).
+        if self.config.has(StackConfig::LOCK)
+            || self.map.advise_all(Advice::Discard, bodies.clone()).is_err()
+        {
+            // Where that fails, the memory stays: no harm done.
+            let _ = self.map.advise_all(Advice::DiscardLocked, bodies);
+        }
     }
 
     /// Touches the highest page of some stacks, where all of them start.
