@@ -1,6 +1,7 @@
 //! Jobs given up: beside a limit, in a wait context that others use, and what is told of them.
 
 use std::ffi::c_int;
+use std::panic;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, mpsc};
@@ -329,11 +330,18 @@ fn a_job_of_rusts_is_none_of_cs() {
 
 #[test]
 fn a_cleanup_that_panics_when_the_job_ends_does_not_reach_c() {
+    /// Panics once more.
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("what a cleanup's panic carries, on purpose");
+        }
+    }
     unsafe extern "C" fn leaves_a_cleanup(_: Data) -> c_int {
         let paused = ASYNC_pause_job();
         let ctx = siding::job::wait_ctx().unwrap();
         let key = siding::job::Key::from(1);
-        let fails = |_: &_, _, _| panic!("a cleanup, on purpose");
+        let fails = |_: &_, _, _| panic::panic_any(Bomb);
         ctx.set_wait_fd_with(key, siding::job::AsyncFd::default(), fails).unwrap();
         paused
     }

@@ -25,7 +25,6 @@ mod waiting;
 mod wake;
 
 use std::ffi::{c_int, c_void};
-use std::panic::{self, AssertUnwindSafe};
 
 use crate::sys;
 
@@ -43,8 +42,7 @@ pub struct AsyncWaitCtx {
 
 /// Runs `body`, which may panic; a panic must not reach C.
 fn guarded<T>(failed: T, body: impl FnOnce() -> T) -> T {
-    let caught = || panic::catch_unwind(AssertUnwindSafe(body));
-    sys::keep_last_error(caught).unwrap_or(failed)
+    sys::keep_last_error(|| sys::contain(body)).unwrap_or(failed)
 }
 
 /// Stores through an output pointer that may be NULL.

@@ -7,8 +7,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-#[cfg(feature = "capi")]
-use std::panic::{self, AssertUnwindSafe};
 
 use super::StartError;
 use super::core::Raw;
@@ -245,8 +243,7 @@ pub(super) fn put_for_c(job: Raw) {
 #[cfg(feature = "capi")]
 #[inline(never)]
 fn put_with_left_for_c(job: Raw) {
-    // What is to be said of it, the panic hook has said.
-    let _ = panic::catch_unwind(AssertUnwindSafe(|| put_with_left(job)));
+    sys::contain(|| put_with_left(job));
 }
 
 #[inline(always)]

@@ -11,7 +11,10 @@
 //! Whoever sets QUEUED owns the slot's `next` and pushes it on the inbox of the driver;
 //! the driver clears QUEUED when it takes the slot out. NOTIFIED stays until the job
 //! consumes it, so a wake that comes before the wait is not lost.
-#![allow(deprecated, reason = "try_update, as fetch_update is called from Rust 1.99 on, is too young")]
+#![allow(
+    deprecated,
+    reason = "try_update, as fetch_update is called from Rust 1.99 on, is too young"
+)]
 
 use std::fmt;
 use std::ptr;

@@ -8,8 +8,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -130,16 +128,11 @@ impl Shared {
             if let Some(work) = state.queue.pop_front() {
                 drop(state);
                 // Foreign code may panic here: a callback, or destructors when the job does
-                // not wait any more. The panic hook has reported it.
-                let run = || {
+                // not wait any more.
+                sys::contain(|| {
                     work.run();
                     drop(work);
-                };
-                if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(run)) {
-                    // What it carries may panic as well when it is dropped. It stops there.
-                    let again = panic::catch_unwind(AssertUnwindSafe(|| drop(payload)));
-                    mem::forget(again);
-                }
+                });
                 state = self.lock();
             } else if state.closed {
                 return;

@@ -1,6 +1,9 @@
 //! The budget of mappings: the kernel allows a process a limited number, and one that has
 //! used them all cannot even allocate memory.
-#![allow(deprecated, reason = "try_update, as fetch_update is called from Rust 1.99 on, is too young")]
+#![allow(
+    deprecated,
+    reason = "try_update, as fetch_update is called from Rust 1.99 on, is too young"
+)]
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 

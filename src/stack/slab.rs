@@ -4,7 +4,10 @@
 //! what they return onto a list that the owner collects. An owner that goes away abandons
 //! its slabs; from then on each counts down, and whoever returns the last stack unmaps it.
 //! There is no lock, so a fork cannot leave one taken.
-#![allow(deprecated, reason = "try_update, as fetch_update is called from Rust 1.99 on, is too young")]
+#![allow(
+    deprecated,
+    reason = "try_update, as fetch_update is called from Rust 1.99 on, is too young"
+)]
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};

@@ -1,5 +1,5 @@
-//! The kernel boundary: every call of libc, memmap2 and windows-sys, made safe; and the heap's
-//! refusals.
+//! The kernel boundary: every call of libc, memmap2 and windows-sys, made safe; the heap's
+//! refusals; and panics that must go no further.
 //! No policy, no retries beyond EINTR.
 //!
 //! # Safety
@@ -8,6 +8,8 @@
 //! [`std::io::Error`].
 #![allow(unsafe_code)]
 
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 mod advice;
@@ -111,6 +113,17 @@ pub(crate) fn keep_errno<T>(f: impl FnOnce() -> T) -> T {
     let value = f();
     set_errno(before);
     value
+}
+
+/// Runs foreign code for somebody whom no panic may reach, not even one of what a panic carries
+/// when that is dropped. `None` after a panic, which the hook has reported.
+pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Option<T> {
+    let payload = match panic::catch_unwind(AssertUnwindSafe(f)) {
+        Ok(value) => return Some(value),
+        Err(payload) => payload,
+    };
+    mem::forget(panic::catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    None
 }
 
 /// How often this process has been forked off, counted in the child: 0 in a process that
