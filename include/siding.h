@@ -81,8 +81,8 @@ typedef void (*siding_ended_fn)(void *arg, int ret);
  * the job has ended.) One that has asked before, and calls the caller's, wakes nothing; and if the
  * caller's was called before this, nothing more will come. So let that call siding_wake(), and if
  * it may have been called for this pause already, call siding_wake() once more after this, or
- * choose NOW. The limit of ASYNC_init_thread() is no hindrance. In a forked child the parent's jobs that were
- * given up are nobody's: see siding_job_adopt().
+ * choose NOW. The limit of ASYNC_init_thread() is no hindrance. In a forked child the parent's
+ * jobs that were given up are nobody's: see siding_job_adopt().
  * A job that pauses without a wait context that holds an fd or a callback cannot wait for
  * anything: it goes on NOW in any mode. Errors that the job raises are taken off the error queue.
  * On Windows its handles are waited for: an event that resets itself is reset by that. */
