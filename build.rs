@@ -19,7 +19,7 @@ fn main() {
     if env::var_os("CARGO_CFG_SIDING_UCONTEXT").is_some() {
         ucontext();
     } else if has_assembly(&arch) {
-        if arch == "x86_64" && has_registers_without_a_name() {
+        if cannot_be_inlined(&arch) {
             println!("cargo::rustc-cfg=siding_outline");
         }
         assemble(&arch);
@@ -66,6 +66,17 @@ fn has_assembly(arch: &str) -> bool {
         "powerpc64" => variable("CARGO_CFG_TARGET_ENDIAN") == "little",
         // Without a system there are no floating-point registers.
         "s390x" => os == "linux",
+        _ => false,
+    }
+}
+
+/// Whether the switch has to be a call.
+fn cannot_be_inlined(arch: &str) -> bool {
+    match arch {
+        "x86_64" => has_registers_without_a_name(),
+        // There a function may be Thumb code (`instruction_set(arm::t32)`), where the addresses and
+        // the frame pointer are others; the compiler inlines all the same (until its LLVM is 23).
+        "arm" => variable("CARGO_CFG_TARGET_OS") == "none",
         _ => false,
     }
 }

@@ -59,14 +59,19 @@ fn locked_stacks_stay_in_memory_or_are_refused() {
     });
 }
 
+/// Of memory that this process may lock, in bytes.
+fn lower_the_limit_to(bytes: libc::rlim_t) {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    // SAFETY: reads the struct.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) }, 0);
+    // SAFETY: no preconditions. Root may lock as much as it likes.
+    assert!(unsafe { libc::geteuid() } != 0 || unsafe { libc::setuid(65_534) } == 0);
+}
+
 #[test]
 fn beyond_the_limit_there_is_no_locked_stack() {
     passes(|| {
-        let limit = libc::rlimit { rlim_cur: 1 << 20, rlim_max: 1 << 20 };
-        // SAFETY: reads the struct.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) }, 0);
-        // SAFETY: no preconditions. Root may lock as much as it likes.
-        assert!(unsafe { libc::geteuid() } != 0 || unsafe { libc::setuid(65_534) } == 0);
+        lower_the_limit_to(1 << 20);
         let mut stacks = Vec::new();
         let error = (0..100).find_map(|_| {
             PooledStack::new(StackConfig::DEFAULT.lock(true)).map(|stack| stacks.push(stack)).err()
@@ -80,6 +85,34 @@ fn beyond_the_limit_there_is_no_locked_stack() {
         } else {
             assert_eq!((stacks.len(), e.raw_os_error()), (0, Some(libc::ENOSYS)));
         }
+    });
+}
+
+/// Runs `test` in a child that has an idle stack which its parent has locked.
+fn inherits(config: StackConfig, test: impl FnOnce()) {
+    passes(|| match PooledStack::new(config) {
+        Ok(stack) => {
+            drop(stack);
+            passes(test);
+        }
+        // As above.
+        Err(_) => assert!(!kernel_heeds_advice()),
+    });
+}
+
+#[test]
+fn an_idle_stack_is_locked_again_before_a_forked_child_has_it() {
+    let config = SMALL.lock(true);
+    inherits(config, || assert!(has_flag(pooled(config).bottom(), "lo")));
+}
+
+#[test]
+fn an_idle_stack_that_cannot_be_locked_again_is_not_had_by_a_forked_child() {
+    let config = SMALL.lock(true);
+    inherits(config, || {
+        lower_the_limit_to(0);
+        let refused = PooledStack::new(config);
+        assert!(matches!(refused, Err(StackError::Lock(_))), "{refused:?}");
     });
 }
 

@@ -25,10 +25,15 @@ use core::ops::Range;
 /// Functions that the assembly calls, or has: by the System V ABI also on Windows, whose own
 /// passes other registers and wants more of them kept. Takes a type, items of an `extern`
 /// block, or a function.
-/// `C-unwind`: a foreign forced unwind (`pthread_exit`) may pass through.
-#[cfg(not(windows))]
+/// `C-unwind`: a foreign forced unwind (`pthread_exit`) may pass through. Without `std` there is
+/// none, nor always a personality, which the name alone would have linked.
+#[cfg(all(not(windows), feature = "std"))]
 macro_rules! asm_abi {
     ($($tokens:tt)*) => { $crate::arch::with_abi! { "C-unwind"; $($tokens)* } };
+}
+#[cfg(all(not(windows), not(feature = "std")))]
+macro_rules! asm_abi {
+    ($($tokens:tt)*) => { $crate::arch::with_abi! { "C"; $($tokens)* } };
 }
 #[cfg(windows)]
 macro_rules! asm_abi {

@@ -12,7 +12,8 @@ use crate::sys;
 struct Pool {
     /// Zero until it has a slab; never used again after this thread.
     id: u64,
-    /// Where the last request was found: most programs have one kind of stack.
+    /// Where the last request was found, unless for locked ones: most programs have one kind of
+    /// stack.
     last: usize,
     /// How many idle stacks of a kind are kept.
     limit: usize,
@@ -31,11 +32,13 @@ struct Class {
     slabs: Vec<OwnedSlab>,
     /// All slabs before this one are full.
     full: usize,
+    /// If they are to be locked, the [`sys::fork_generation`] in which they were.
+    locked_in: usize,
 }
 
 thread_local! {
     static POOL: RefCell<Pool> =
-        const { RefCell::new(Pool { id: 0, last: 0, limit: 512, classes: Vec::new() }) };
+        const { RefCell::new(Pool { id: 0, last: usize::MAX, limit: 512, classes: Vec::new() }) };
 }
 
 /// Sets how many idle stacks of each kind this thread keeps with their memory (512 unless
@@ -201,7 +204,7 @@ impl Pool {
             self.id = NEXT_ID.fetch_add(1, Relaxed);
         }
         let known = self.classes.iter().position(|class| class.asked == config);
-        self.last = match known {
+        let at = match known {
             Some(at) => at,
             None => {
                 let pages = config.in_pages(COLOUR_ROOM)?;
@@ -215,7 +218,10 @@ impl Pool {
                 at
             }
         };
-        Ok(self.last)
+        if !config.has(StackConfig::LOCK) {
+            self.last = at;
+        }
+        Ok(at)
     }
 
     /// Takes a stack back, unless it belongs to another thread or there is no memory to note it.
@@ -244,7 +250,8 @@ impl Drop for Pool {
 
 impl Class {
     fn new(config: StackConfig) -> Self {
-        Class { asked: config, config, idle: Vec::new(), slabs: Vec::new(), full: 0 }
+        let locked_in = if config.has(StackConfig::LOCK) { sys::fork_generation() } else { 0 };
+        Class { asked: config, config, idle: Vec::new(), slabs: Vec::new(), full: 0, locked_in }
     }
 
     #[cold]
@@ -257,7 +264,20 @@ impl Class {
         self.slabs.iter().map(OwnedSlab::count).sum()
     }
 
+    /// A forked child inherits no locks.
+    fn lock_again(&mut self) -> Result<(), StackError> {
+        let forks = sys::fork_generation();
+        if self.locked_in != forks {
+            self.slabs.iter().try_for_each(OwnedSlab::lock)?;
+            self.locked_in = forks;
+        }
+        Ok(())
+    }
+
     fn take(&mut self, owner: (u64, usize)) -> Result<Taken, StackError> {
+        if self.config.has(StackConfig::LOCK) {
+            self.lock_again()?;
+        }
         match self.idle.pop() {
             Some(stack) => Ok(stack),
             None => self.take_cold(owner, 1),

@@ -88,11 +88,16 @@ impl Region {
         }
         if self.config.has(StackConfig::LOCK) {
             // After the guards: the kernel installs none in locked memory.
-            let stride = self.config.stride();
-            let all = stacks.start * stride..stacks.end * stride;
-            self.map.lock_on_fault(all).map_err(StackError::Lock)?;
+            self.lock(stacks)?;
         }
         Ok(())
+    }
+
+    /// Keeps stacks in memory once they are touched.
+    pub(super) fn lock(&self, stacks: Range<usize>) -> Result<(), StackError> {
+        let stride = self.config.stride();
+        let all = stacks.start * stride..stacks.end * stride;
+        self.map.lock_on_fault(all).map_err(StackError::Lock)
     }
 
     fn guard(&self, stacks: Range<usize>) -> Result<(), StackError> {

@@ -267,6 +267,11 @@ impl OwnedSlab {
         Ok(())
     }
 
+    /// Locks what has been prepared.
+    pub(super) fn lock(&self) -> Result<(), StackError> {
+        self.shared().region.lock(0..self.prepared)
+    }
+
     /// Takes back stacks of this slab; their memory goes to the system.
     pub(super) fn put_back(&mut self, stacks: &[Taken]) {
         self.shared().region.discard(stacks.iter().map(Taken::index));
