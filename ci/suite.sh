@@ -22,7 +22,7 @@ case $variant in
     lto) export CARGO_PROFILE_RELEASE_LTO=fat ;;
     opt-1) flags=(-C opt-level=1) ;;
     opt-s) flags=(-C opt-level=s) ;;
-    native-cpu) flags=(-C target-cpu=native) ;;
+    native-cpu) ;; # below
     frame-pointers) flags=(-C force-frame-pointers=yes) ;;
     ucontext) ;; # below
     *) die "unknown variant: $variant" ;;
@@ -70,9 +70,11 @@ expected=$({ echo "$expected"; awk -v target="+$target" '$1 == target { print $2
 
 # From here on it is this variant that is built.
 ((${#flags[@]} == 0)) || with_flags "$variant" "${flags[@]}"
-# The build script must see it, too.
-[[ $variant != ucontext ]] ||
-    export RUSTFLAGS="${RUSTFLAGS-} --cfg siding_ucontext" CFLAGS="${CFLAGS-} -Wall -Werror"
+# The build script must see these, too.
+case $variant in
+    native-cpu) export RUSTFLAGS="${RUSTFLAGS-} -C target-cpu=native" ;;
+    ucontext) export RUSTFLAGS="${RUSTFLAGS-} --cfg siding_ucontext" CFLAGS="${CFLAGS-} -Wall -Werror" ;;
+esac
 listed=$(names "${cargo[@]}" -- "${skips[@]}")
 diff <(echo "$expected") <(echo "$listed") >"$log" ||
     die "the tests of $target differ from the native ones (<) less ci/exclusions.txt:

@@ -1,6 +1,6 @@
 //! Options of a stack, each with its guard.
 
-use std::fs;
+use std::{fs, io};
 
 use super::*;
 
@@ -116,13 +116,16 @@ fn an_idle_stack_that_cannot_be_locked_again_is_not_had_by_a_forked_child() {
     });
 }
 
-/// Locks all memory of this process, and what it will map. Whether that is possible.
+/// Locks all memory of this process, and what it will map. Whether it may, as root may.
 #[cfg(target_os = "linux")]
 fn lock_everything() -> bool {
     let flags = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
     // The function of this name does nothing under a sanitizer.
     // SAFETY: no preconditions.
-    unsafe { libc::syscall(libc::SYS_mlockall, flags) == 0 }
+    let locked = unsafe { libc::syscall(libc::SYS_mlockall, flags) } == 0;
+    let error = io::Error::last_os_error().raw_os_error();
+    assert!(locked || matches!(error, Some(libc::EPERM | libc::ENOMEM)), "{error:?}");
+    locked
 }
 
 #[cfg(target_os = "linux")]
