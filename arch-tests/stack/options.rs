@@ -1,6 +1,6 @@
 //! Options of a stack, each with its guard.
 
-use std::{fs, io};
+use std::fs;
 
 use super::*;
 
@@ -123,7 +123,7 @@ fn lock_everything() -> bool {
     // The function of this name does nothing under a sanitizer.
     // SAFETY: no preconditions.
     let locked = unsafe { libc::syscall(libc::SYS_mlockall, flags) } == 0;
-    let error = io::Error::last_os_error().raw_os_error();
+    let error = std::io::Error::last_os_error().raw_os_error();
     assert!(locked || matches!(error, Some(libc::EPERM | libc::ENOMEM)), "{error:?}");
     locked
 }

@@ -144,24 +144,25 @@ fn settle(scheduler: &Scheduler) {
     }
 }
 
-/// Resumes the job whenever it is woken, up to its end; `None` if the thread ends before. Where
-/// it pauses and nothing can wake it, its pauses fail: it has no callback, and no descriptors,
-/// or such as cannot be polled.
+/// Resumes the job whenever it is woken, up to its end; `None` if before that the thread ends, or
+/// the job is not its own any more. Where it pauses and nothing can wake it, its pauses fail: it
+/// has no callback, and no descriptors, or such as cannot be polled.
 fn drain(job: &GivenUp, mode: c_int, calls_back: bool, ctx: &WaitCtx) -> Option<c_int> {
-    loop {
+    // It may be no longer in a child that it has forked, and after a wait.
+    while job.is_ours() {
         if !calls_back && ctx.all_fds().is_empty() {
             return Some(finish(job));
         }
-        if !job.send_wakes_here() {
-            match waiting::wait(ctx) {
-                Ok(()) => {}
-                Err(WaitError::Io(_)) if calls_back => job::park().ok()?,
-                Err(WaitError::Io(_)) => return job.is_ours().then(|| finish(job)),
-                Err(_) => return None,
-            }
+        // One that wakes itself all the time is not to keep all others waiting.
+        let waited = if job.send_wakes_here() { job::yield_now() } else { waiting::wait(ctx) };
+        match waited {
+            Ok(()) => {}
+            Err(WaitError::Io(_)) if calls_back => job::park().ok()?,
+            Err(WaitError::Io(_)) => return job.is_ours().then(|| finish(job)),
+            Err(_) => return None,
         }
         if !job.is_ours() {
-            return None;
+            break;
         }
         if mode == ON_WAKE {
             job.refuse_pauses();
@@ -170,6 +171,7 @@ fn drain(job: &GivenUp, mode: c_int, calls_back: bool, ctx: &WaitCtx) -> Option<
             return Some(ret);
         }
     }
+    None
 }
 
 /// Has every pause of the job fail, from the one in progress on, up to its end.

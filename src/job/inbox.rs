@@ -85,10 +85,12 @@ impl Inbox {
 
     /// Adds `slot`, whose QUEUED flag the caller has just set.
     pub(super) fn push(&self, slot: &'static Slot) {
+        #[cfg(feature = "capi")]
+        let generation = slot.generation();
         self.put(slot);
         self.look_again();
         #[cfg(feature = "capi")]
-        if !slot.goes_to(self) {
+        if slot.is_left_in(self, generation) {
             // Its job has another driver by now, and this one may not look before it is polled.
             self.pass_on();
         }

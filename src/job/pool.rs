@@ -228,9 +228,12 @@ pub(super) fn put(job: Raw) {
 /// A wait context and a task's waker are dropped last: what that runs may panic, or start jobs.
 #[inline(never)]
 fn put_with_left(job: Raw) {
-    let left = job.take_left();
+    let (wait_ctx, waker) = job.take_left();
     keep_or_free(job);
-    drop(left);
+    let mut first_panic = sys::FirstPanic::default();
+    first_panic.of(|| drop(waker));
+    first_panic.of(|| drop(wait_ctx));
+    first_panic.go_on();
 }
 
 /// As [`put`] where C would have to deal with a panic of such a cleanup.

@@ -27,14 +27,12 @@ use std::alloc::{self, Layout};
 use std::collections::TryReserveError;
 use std::ffi::c_void;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use super::fork;
 use crate::sys::fd::AsyncFd;
-use crate::sys::try_box;
+use crate::sys::{FirstPanic, try_box};
 
 #[cfg_attr(not(feature = "capi"), allow(dead_code, reason = "it is for the C ABI"))]
 mod c_form;
@@ -365,18 +363,11 @@ impl WaitCtx {
     /// of them run; then the first panic goes on, unless this is part of another one.
     fn end(&self) {
         let _dropped_last = self.set_callback(None);
-        let mut first_panic = None;
+        let mut first_panic = FirstPanic::default();
         while let Some(entry) = self.detach_newest() {
-            let cleanup = AssertUnwindSafe(|| entry.clean_up(self));
-            if let Err(panic) = panic::catch_unwind(cleanup) {
-                first_panic.get_or_insert(panic);
-            }
+            first_panic.of(|| entry.clean_up(self));
         }
-        if let Some(panic) = first_panic
-            && !thread::panicking()
-        {
-            panic::resume_unwind(panic);
-        }
+        first_panic.go_on();
     }
 
     fn detach_newest(&self) -> Option<Entry> {

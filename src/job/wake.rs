@@ -111,7 +111,7 @@ impl Slot {
     #[cfg(feature = "capi")]
     pub(super) fn adopt(&self, inbox: &'static Inbox, token: usize) -> bool {
         self.token.store(token, Ordering::Relaxed);
-        // SeqCst: who pushes too late for a look at the driver before sees this, see `goes_to`.
+        // SeqCst: who pushes too late for a look at the driver before sees this, see `is_left_in`.
         self.inbox.swap(ptr::from_ref(inbox).cast_mut(), Ordering::SeqCst);
         // Not a load: who changes the state after this one sees the inbox, see `Ticket::noted`.
         self.state.fetch_or(0, Ordering::AcqRel) & NOTIFIED != 0
@@ -134,10 +134,18 @@ impl Slot {
         unsafe { self.inbox.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Whether that is `inbox`, asked after it was queued there.
     #[cfg(feature = "capi")]
-    pub(super) fn goes_to(&self, inbox: &Inbox) -> bool {
-        ptr::eq(self.inbox.load(Ordering::SeqCst), inbox)
+    pub(super) fn generation(&self) -> u64 {
+        self.state.load(Ordering::Relaxed) / GENERATION
+    }
+
+    /// Whether the job that was queued in `inbox` still is, though its wakes go elsewhere by now.
+    #[cfg(feature = "capi")]
+    pub(super) fn is_left_in(&self, inbox: &Inbox, generation: u64) -> bool {
+        let now = self.inbox.load(Ordering::SeqCst);
+        let state = self.state.load(Ordering::Relaxed);
+        let still = state / GENERATION == generation && state & (QUEUED | ABANDONED) == QUEUED;
+        !ptr::eq(now, inbox) && !now.is_null() && still
     }
 
     /// A slot in a list of `next` pointers.

@@ -27,9 +27,7 @@ use std::fmt;
 use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
-use std::panic;
 use std::rc::{Rc, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::job::{self, Inbox, NotStarted, Options, Queue, Raw, StartError, room};
@@ -401,13 +399,10 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        let mut first_panic = None;
+        let mut first_panic = sys::FirstPanic::default();
         // Nobody adds to them: no spawner reaches a scheduler that is going away.
         for job in self.tasks.get_mut().jobs() {
-            let cancel = panic::AssertUnwindSafe(|| self.cancel(job));
-            if let Err(panic) = panic::catch_unwind(cancel) {
-                first_panic.get_or_insert(panic);
-            }
+            first_panic.of(|| _ = self.cancel(job));
         }
         if self.running.get() {
             // A job has ended the process, and thread-locals are destroyed on its stack. It
@@ -419,11 +414,7 @@ impl Drop for Core {
         if self.forks == sys::fork_generation() {
             self.inbox.release();
         }
-        if let Some(panic) = first_panic
-            && !thread::panicking()
-        {
-            panic::resume_unwind(panic);
-        }
+        first_panic.go_on();
     }
 }
 

@@ -122,19 +122,26 @@ impl Poll {
     /// Names each job that has a ready descriptor, which waits for that no more. A
     /// registration whose event came is disarmed: it is armed again for those that are left.
     pub(super) fn ready(&self, mut ready: impl FnMut(usize)) {
-        for event in self.events.borrow().iter().filter(|event| event.key != INBOX) {
+        let events = self.events.borrow();
+        let events = || events.iter().filter(|event| event.key != INBOX);
+        // All of them first: what ends a job's wait for one may arm another again.
+        for event in events() {
+            if let Some(source) = self.sources.borrow_mut().get_mut(&(event.key as RawFd)) {
+                source.armed = false;
+            }
+        }
+        for event in events() {
             let fd = event.key as RawFd;
             let mut sources = self.sources.borrow_mut();
             let Some(source) = sources.get_mut(&fd) else { continue };
-            source.armed = false;
             let gone = source.waiters.extract_if(.., |waiter| waiter.is_ready(&event));
             let tokens: Vec<usize> = gone.map(|waiter| waiter.token).collect();
             self.waiting.update(|n| n - tokens.len());
-            if source.waiters.is_empty() {
-                sources.remove(&fd);
-            } else {
-                // Nothing to mend if it is closed by now.
+            // Nothing to mend if it is closed by now.
+            if !source.waiters.is_empty() {
                 let _ = self.arm(fd, source);
+            } else if sources.remove(&fd).is_some_and(|source| source.armed) {
+                let _ = self.forget(fd);
             }
             drop(sources);
             tokens.into_iter().for_each(&mut ready);
@@ -171,7 +178,8 @@ impl Poll {
         if self.is_parents() {
             return Ok(());
         }
-        // SAFETY: the job that waited has kept it open; see the module documentation.
+        // SAFETY: of one that is closed by now the kernel is only asked, by its number, and says that
+        // it is not registered; see the module documentation.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
         self.poller.delete(borrowed)
     }

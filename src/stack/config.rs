@@ -61,7 +61,7 @@ impl StackConfig {
     ///
     /// The guard counts against `RLIMIT_MEMLOCK` (often 8 MiB) as the stack does. Beyond
     /// the limit there is an error, never an unlocked stack. A forked child inherits no locks:
-    /// idle stacks are locked again when they are taken there, those in use at the fork are not.
+    /// its stacks are locked again when the next one is taken there.
     #[must_use]
     pub const fn lock(self, on: bool) -> Self {
         self.set(Self::LOCK, on)

@@ -266,18 +266,16 @@ impl Class {
 
     /// A forked child inherits no locks.
     fn lock_again(&mut self) -> Result<(), StackError> {
-        let forks = sys::fork_generation();
-        if self.locked_in != forks {
+        let forks = || sys::fork_generation();
+        if self.config.has(StackConfig::LOCK) && self.locked_in != forks() {
             self.slabs.iter().try_for_each(OwnedSlab::lock)?;
-            self.locked_in = forks;
+            self.locked_in = forks();
         }
         Ok(())
     }
 
     fn take(&mut self, owner: (u64, usize)) -> Result<Taken, StackError> {
-        if self.config.has(StackConfig::LOCK) {
-            self.lock_again()?;
-        }
+        self.lock_again()?;
         match self.idle.pop() {
             Some(stack) => Ok(stack),
             None => self.take_cold(owner, 1),
@@ -316,6 +314,7 @@ impl Class {
     }
 
     fn reserve(&mut self, wanted: usize, owner: (u64, usize)) -> Result<(), StackError> {
+        self.lock_again()?;
         let missing = wanted.saturating_sub(self.idle.len());
         let mut stacks = Vec::new();
         stacks.try_reserve_exact(missing).map_err(StackError::no_memory)?;

@@ -8,8 +8,6 @@
 //! [`std::io::Error`].
 #![allow(unsafe_code)]
 
-use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 mod advice;
@@ -31,6 +29,7 @@ mod objects;
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod os;
+mod panics;
 #[cfg_attr(windows, path = "signals_windows.rs")]
 mod signals;
 #[cfg(feature = "capi")]
@@ -52,6 +51,7 @@ pub(crate) use cxx::{CxxGlobals, exchange_cxx_globals, has_cxx_globals};
 pub(crate) use memory::{Mapping, lowest_resident};
 #[cfg(feature = "capi")]
 pub(crate) use objects::{is_symbolic, loads};
+pub(crate) use panics::{FirstPanic, contain};
 pub(crate) use signals::{ensure_alt_stack, look_at_faults, write_error};
 #[cfg(feature = "capi")]
 pub(crate) use symbols::{file_of, is_bound_to_us, symbol, symbol_of};
@@ -113,17 +113,6 @@ pub(crate) fn keep_errno<T>(f: impl FnOnce() -> T) -> T {
     let value = f();
     set_errno(before);
     value
-}
-
-/// Runs foreign code for somebody whom no panic may reach, not even one of what a panic carries
-/// when that is dropped. `None` after a panic, which the hook has reported.
-pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Option<T> {
-    let payload = match panic::catch_unwind(AssertUnwindSafe(f)) {
-        Ok(value) => return Some(value),
-        Err(payload) => payload,
-    };
-    mem::forget(panic::catch_unwind(AssertUnwindSafe(|| drop(payload))));
-    None
 }
 
 /// How often this process has been forked off, counted in the child: 0 in a process that
