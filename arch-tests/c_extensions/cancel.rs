@@ -185,6 +185,33 @@ fn draining_each_pause_takes_a_wake_of_its_own() {
 }
 
 #[test]
+fn a_job_that_wakes_itself_keeps_nobody_for_ever() {
+    thread_local! {
+        static OWN: Cell<Wake> = const { Cell::new(Wake { slot: 0, generation: 0 }) };
+        static ENOUGH: Cell<bool> = const { Cell::new(false) };
+    }
+    unsafe extern "C" fn wakes_itself(_: Data) -> c_int {
+        while !ENOUGH.get() {
+            // SAFETY: zero, or from `siding_get_wake`.
+            unsafe { siding_wake(OWN.get()) };
+            ASYNC_pause_job();
+        }
+        5
+    }
+    let (ctx, fd) = ctx_with_fd();
+    let job = paused(ctx, wakes_itself, 0);
+    OWN.set(wake_of(job));
+    // SAFETY: from `siding_get_wake`.
+    unsafe { siding_wake(OWN.get()) };
+    assert_eq!((cancel(job, DRAIN, 8), told()), (1, vec![]));
+    ENOUGH.set(true);
+    assert_eq!((siding_orphans_poll(), told()), (0, vec![(8, 5)]));
+    // SAFETY: the job has ended.
+    unsafe { ASYNC_WAIT_CTX_free(ctx) };
+    close(fd);
+}
+
+#[test]
 fn a_wait_context_freed_early_stays_until_its_orphan_has_ended() {
     unsafe extern "C" fn close(_: Ctx, _: Data, fd: Fd, closed: Data) {
         // SAFETY: the test's own flag, which outlives the context.
