@@ -77,7 +77,7 @@ fn finished(link: *mut Link) -> Words {
     Words { word: Word::new(link.cast()), tag: FINISHED }
 }
 
-unsafe extern "C-unwind" fn run_a(word: Word, _: usize, a: *mut Link) -> Words {
+unsafe extern "C" fn run_a(word: Word, _: usize, a: *mut Link) -> Words {
     let jobs = jobs(word);
     resume(jobs.b, jobs, jobs.b, PAUSED);
     pause(a);
@@ -87,12 +87,12 @@ unsafe extern "C-unwind" fn run_a(word: Word, _: usize, a: *mut Link) -> Words {
     finished(a)
 }
 
-unsafe extern "C-unwind" fn run_b(_: Word, _: usize, b: *mut Link) -> Words {
+unsafe extern "C" fn run_b(_: Word, _: usize, b: *mut Link) -> Words {
     pause(b);
     finished(b)
 }
 
-unsafe extern "C-unwind" fn run_b_again(word: Word, _: usize, b: *mut Link) -> Words {
+unsafe extern "C" fn run_b_again(word: Word, _: usize, b: *mut Link) -> Words {
     pause(b);
     hand_over(b, jobs(word).a, jobs(word));
     finished(b)
