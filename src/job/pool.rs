@@ -230,6 +230,10 @@ pub(super) fn put(job: Raw) {
 fn put_with_left(job: Raw) {
     let (wait_ctx, waker) = job.take_left();
     keep_or_free(job);
+    if waker.is_none() {
+        // As nearly always: what several panics need is not for free.
+        return drop(wait_ctx);
+    }
     let mut first_panic = sys::FirstPanic::default();
     first_panic.of(|| drop(waker));
     first_panic.of(|| drop(wait_ctx));
